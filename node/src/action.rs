@@ -1,0 +1,107 @@
+//! What a node asks its surroundings to do.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::fact::Fact;
+use crate::ids::{ClientId, LinkId, ReplicationId};
+use crate::input::{CommandLine, Snapshot};
+use crate::message::Message;
+use crate::nodes_conf::SavedState;
+use crate::reply::Reply;
+
+/// One thing to do. Actions are carried out in order.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Action {
+    /// Write the state file. With `sync` it is a barrier: nothing after it may leave the machine
+    /// before the state is durable (`CLUSTER_TODO_FSYNC_CONFIG`); the event loop stands still
+    /// meanwhile, as Redis's does.
+    Persist {
+        /// The state. Boxed: it is large and rare.
+        state: Box<SavedState>,
+        /// Whether to fsync.
+        sync: bool,
+    },
+    /// Open a bus connection. Answered by `LinkUp` or `LinkDown`.
+    ConnectLink {
+        /// The id of the new link (even numbers).
+        link: LinkId,
+        /// Where to.
+        to: SocketAddr,
+    },
+    /// Send a bus message. Messages to a link that is not up are dropped by the shell.
+    SendBus {
+        /// The link.
+        link: LinkId,
+        /// The message. Shared by the links of a broadcast.
+        message: Arc<Message>,
+    },
+    /// Close a bus connection. No `LinkDown` answers.
+    CloseLink {
+        /// The link.
+        link: LinkId,
+    },
+    /// Answer a client.
+    Reply {
+        /// The client.
+        client: ClientId,
+        /// The answer.
+        reply: Reply,
+    },
+    /// Close a client's connection once its replies are sent. No `ClientClosed` answers.
+    CloseClient {
+        /// The client.
+        client: ClientId,
+    },
+    /// Stop the whole event loop for a time (`DEBUG SLEEP`).
+    Sleep {
+        /// How long, microseconds.
+        duration_us: u64,
+    },
+    /// Open the connection to this replica's master, replacing any older one.
+    ConnectMaster {
+        /// Where to.
+        to: SocketAddr,
+    },
+    /// Send to the master.
+    ToMaster(ToMaster),
+    /// Close the connection to the master. No `FromMaster::Down` answers.
+    CloseMaster,
+    /// Send to an attached replica, which is also a client.
+    ToReplica {
+        /// The replica's connection.
+        client: ClientId,
+        /// What to send.
+        what: ToReplica,
+    },
+    /// Something worth recording happened.
+    Note(Fact),
+}
+
+/// What a replica sends to its master.
+#[derive(Clone, PartialEq, Debug)]
+pub enum ToMaster {
+    /// A handshake command or `REPLCONF ACK`.
+    Command(CommandLine),
+}
+
+/// What a master sends to a replica.
+#[derive(Clone, PartialEq, Debug)]
+pub enum ToReplica {
+    /// `+FULLRESYNC`, then the snapshot as RDB bytes.
+    FullResync {
+        /// History.
+        id: ReplicationId,
+        /// The offset the snapshot stands at.
+        offset: u64,
+        /// The keyspace.
+        snapshot: Snapshot,
+    },
+    /// `+CONTINUE`.
+    Continue {
+        /// The current history id.
+        id: ReplicationId,
+    },
+    /// A command of the stream. Shared by all replicas.
+    Stream(Arc<CommandLine>),
+}

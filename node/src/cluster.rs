@@ -1,0 +1,360 @@
+//! What a node knows of its cluster: the table of peers, the slot map, the epochs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::ids::{LinkId, NodeId};
+use crate::message::{Address, MessageKind, NodeFlags};
+use crate::slot::{SLOT_COUNT, Slot, SlotSet};
+use crate::time::WallMillis;
+
+/// A place in the node table. Stays valid until that peer is removed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct PeerIndex(pub u16);
+
+/// The place of the node itself in its own table.
+pub const MYSELF: PeerIndex = PeerIndex(0);
+
+/// No owner, in the slot map.
+const NOBODY: u16 = u16::MAX;
+
+/// What the node holds of the cluster (`clusterState`).
+#[derive(Clone, Debug)]
+pub struct ClusterState {
+    peers: Vec<Option<Peer>>,
+    by_id: BTreeMap<NodeId, PeerIndex>,
+    links: BTreeMap<LinkId, Link>,
+    owners: Box<[u16; SLOT_COUNT]>,
+    /// Slots whose owner no longer claims them (`owner_not_claiming_slot`, from 7.0.13).
+    pub(crate) unclaimed_by_owner: SlotSet,
+    /// Slots moving away, with their target.
+    pub(crate) migrating: BTreeMap<Slot, PeerIndex>,
+    /// Slots being taken in, with their source.
+    pub(crate) importing: BTreeMap<Slot, PeerIndex>,
+    /// `currentEpoch`.
+    pub(crate) current_epoch: u64,
+    /// `lastVoteEpoch`.
+    pub(crate) last_vote_epoch: u64,
+    /// Whether the cluster state is ok.
+    pub(crate) state_ok: bool,
+    /// Number of masters with slots (`size`), as of the last state update.
+    pub(crate) size: u16,
+    /// Peers in PFAIL as of the last cron (`stats_pfail_nodes`).
+    pub(crate) pfail_count: u16,
+    /// Ids removed by `CLUSTER FORGET`, and until when gossip about them is ignored.
+    pub(crate) blacklist: BTreeMap<NodeId, WallMillis>,
+    /// Messages sent, by type.
+    pub(crate) sent: [u64; MessageKind::COUNT],
+    /// Messages received, by type.
+    pub(crate) received: [u64; MessageKind::COUNT],
+}
+
+/// What is known of one node (`clusterNode`).
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Its id; made up while in handshake.
+    pub id: NodeId,
+    /// Its address.
+    pub address: Address,
+    /// Its announced host name.
+    pub hostname: Option<Box<str>>,
+    /// What it is held to be.
+    pub flags: NodeFlags,
+    /// Its config epoch.
+    pub config_epoch: u64,
+    /// The slots it owns. Shared with the messages that carry it.
+    pub slots: Arc<SlotSet>,
+    /// Its master.
+    pub replica_of: Option<PeerIndex>,
+    /// Its replicas, in the order they were learned of.
+    pub replicas: Vec<PeerIndex>,
+    /// When it was added.
+    pub created: WallMillis,
+    /// When the ping was sent that waits for its pong.
+    pub ping_sent: Option<WallMillis>,
+    /// When its last pong arrived, or was heard of; 0 at first.
+    pub pong_received: WallMillis,
+    /// When anything last arrived from it; 0 at first.
+    pub data_received: WallMillis,
+    /// When it was marked FAIL.
+    pub fail_time: WallMillis,
+    /// When a replica of this master last got this node's vote.
+    pub voted_time: WallMillis,
+    /// Since when it has no working replica.
+    pub orphaned_time: Option<WallMillis>,
+    /// Its replication offset as it last announced it.
+    pub offset: u64,
+    /// When it announced it.
+    pub offset_time: WallMillis,
+    /// Who reported it failing, and when.
+    pub reports: Vec<Report>,
+    /// The connection this node opened to it.
+    pub link: Option<LinkId>,
+    /// The connection it opened to this node.
+    pub inbound_link: Option<LinkId>,
+    /// The last ping that spoke of it, so that one ping does not twice.
+    pub(crate) last_in_gossip: u64,
+}
+
+/// A failure report (`clusterNodeFailReport`).
+#[derive(Clone, Copy, Debug)]
+pub struct Report {
+    /// The reporter.
+    pub by: PeerIndex,
+    /// When it last reported.
+    pub at: WallMillis,
+}
+
+/// A bus connection (`clusterLink`).
+#[derive(Clone, Copy, Debug)]
+pub struct Link {
+    /// Its id.
+    pub id: LinkId,
+    /// The peer, once known.
+    pub peer: Option<PeerIndex>,
+    /// Whether the peer opened it.
+    pub inbound: bool,
+    /// Whether it is up. Messages on a link that is still connecting are not sent.
+    pub up: bool,
+    /// When it was created.
+    pub created: WallMillis,
+    /// The remote host.
+    pub remote_ip: Option<std::net::IpAddr>,
+    /// The address the peer reached this node at.
+    pub local_ip: Option<std::net::IpAddr>,
+}
+
+impl Peer {
+    pub(crate) fn new(id: NodeId, flags: NodeFlags, address: Address, now: WallMillis) -> Self {
+        Self {
+            id,
+            address,
+            hostname: None,
+            flags,
+            config_epoch: 0,
+            slots: Arc::default(),
+            replica_of: None,
+            replicas: Vec::new(),
+            created: now,
+            ping_sent: None,
+            pong_received: WallMillis(0),
+            data_received: WallMillis(0),
+            fail_time: WallMillis(0),
+            voted_time: WallMillis(0),
+            orphaned_time: None,
+            offset: 0,
+            offset_time: WallMillis(0),
+            reports: Vec::new(),
+            link: None,
+            inbound_link: None,
+            last_in_gossip: 0,
+        }
+    }
+
+    /// Whether it is a master.
+    #[must_use]
+    pub const fn is_master(&self) -> bool {
+        self.flags.contains(NodeFlags::MASTER)
+    }
+
+    /// Whether it is a replica.
+    #[must_use]
+    pub const fn is_replica(&self) -> bool {
+        self.flags.contains(NodeFlags::REPLICA)
+    }
+
+    /// Whether a quorum holds it for failed.
+    #[must_use]
+    pub const fn is_failed(&self) -> bool {
+        self.flags.contains(NodeFlags::FAIL)
+    }
+
+    /// Whether this node suspects it.
+    #[must_use]
+    pub const fn is_timed_out(&self) -> bool {
+        self.flags.contains(NodeFlags::PFAIL)
+    }
+
+    /// Whether its name is not known yet.
+    #[must_use]
+    pub const fn in_handshake(&self) -> bool {
+        self.flags.contains(NodeFlags::HANDSHAKE)
+    }
+
+    /// Whether it votes: a master that owns slots.
+    #[must_use]
+    pub fn votes(&self) -> bool {
+        self.is_master() && !self.slots.is_empty()
+    }
+}
+
+impl ClusterState {
+    pub(crate) fn new(myself: Peer) -> Self {
+        Self {
+            by_id: BTreeMap::from([(myself.id, MYSELF)]),
+            peers: vec![Some(myself)],
+            links: BTreeMap::new(),
+            owners: Box::new([NOBODY; SLOT_COUNT]),
+            unclaimed_by_owner: SlotSet::new(),
+            migrating: BTreeMap::new(),
+            importing: BTreeMap::new(),
+            current_epoch: 0,
+            last_vote_epoch: 0,
+            state_ok: false,
+            size: 1,
+            pfail_count: 0,
+            blacklist: BTreeMap::new(),
+            sent: [0; MessageKind::COUNT],
+            received: [0; MessageKind::COUNT],
+        }
+    }
+
+    /// The node itself.
+    #[must_use]
+    pub fn myself(&self) -> &Peer {
+        &self[MYSELF]
+    }
+
+    pub(crate) fn myself_mut(&mut self) -> &mut Peer {
+        &mut self[MYSELF]
+    }
+
+    /// The peer of that id.
+    #[must_use]
+    pub fn find(&self, id: NodeId) -> Option<PeerIndex> {
+        self.by_id.get(&id).copied()
+    }
+
+    /// Number of nodes known, the node itself and those in handshake included.
+    #[must_use]
+    pub fn node_count(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// Every node known, the node itself first.
+    pub fn indexes(&self) -> impl Iterator<Item = PeerIndex> + use<> {
+        // Collected, so that a caller may change the table while it walks it.
+        let indexes: Vec<PeerIndex> = self.peers().map(|(index, _)| index).collect();
+        indexes.into_iter()
+    }
+
+    /// Every node known, the node itself first.
+    pub fn peers(&self) -> impl Iterator<Item = (PeerIndex, &Peer)> {
+        self.peers
+            .iter()
+            .enumerate()
+            .filter_map(|(index, peer)| Some((PeerIndex(index as u16), peer.as_ref()?)))
+    }
+
+    /// The peer at `index`, unless it was removed.
+    #[must_use]
+    pub fn get(&self, index: PeerIndex) -> Option<&Peer> {
+        self.peers.get(usize::from(index.0))?.as_ref()
+    }
+
+    /// A place drawn by `random`, which returns a number below its argument
+    /// (`dictGetRandomKey`).
+    pub(crate) fn random_peer(&self, mut random: impl FnMut(u32) -> u32) -> PeerIndex {
+        loop {
+            let index = PeerIndex(random(self.peers.len() as u32) as u16);
+            if self.get(index).is_some() {
+                return index;
+            }
+        }
+    }
+
+    pub(crate) fn add(&mut self, peer: Peer) -> PeerIndex {
+        let id = peer.id;
+        let place = self
+            .peers
+            .iter()
+            .position(Option::is_none)
+            .unwrap_or(self.peers.len());
+        let index = PeerIndex(place as u16);
+        if place == self.peers.len() {
+            self.peers.push(Some(peer));
+        } else {
+            self.peers[place] = Some(peer);
+        }
+        self.by_id.insert(id, index);
+        index
+    }
+
+    /// Takes a peer out of the table. The caller has removed all that points at it.
+    pub(crate) fn take(&mut self, index: PeerIndex) -> Option<Peer> {
+        let peer = self.peers.get_mut(usize::from(index.0))?.take()?;
+        self.by_id.remove(&peer.id);
+        Some(peer)
+    }
+
+    pub(crate) fn rename(&mut self, index: PeerIndex, id: NodeId) {
+        let old = std::mem::replace(&mut self[index].id, id);
+        self.by_id.remove(&old);
+        self.by_id.insert(id, index);
+    }
+
+    /// The owner of a slot.
+    #[must_use]
+    pub fn owner(&self, slot: Slot) -> Option<PeerIndex> {
+        let owner = self.owners[usize::from(slot)];
+        (owner != NOBODY).then_some(PeerIndex(owner))
+    }
+
+    /// Whether a slot may be claimed without a higher epoch (`isSlotUnclaimed`).
+    #[must_use]
+    pub fn is_unclaimed(&self, slot: Slot) -> bool {
+        self.owner(slot).is_none() || self.unclaimed_by_owner.contains(slot)
+    }
+
+    /// Gives a slot to `owner`, taking it from whoever had it.
+    pub(crate) fn set_owner(&mut self, slot: Slot, owner: Option<PeerIndex>) {
+        if let Some(old) = self.owner(slot) {
+            Arc::make_mut(&mut self[old].slots).remove(slot);
+        }
+        self.owners[usize::from(slot)] = owner.map_or(NOBODY, |owner| owner.0);
+        if let Some(new) = owner {
+            Arc::make_mut(&mut self[new].slots).insert(slot);
+        }
+    }
+
+    /// A bus connection.
+    #[must_use]
+    pub fn link(&self, link: LinkId) -> Option<&Link> {
+        self.links.get(&link)
+    }
+
+    /// Every bus connection.
+    pub fn links(&self) -> impl Iterator<Item = &Link> {
+        self.links.values()
+    }
+
+    pub(crate) fn links_mut(&mut self) -> &mut BTreeMap<LinkId, Link> {
+        &mut self.links
+    }
+
+    /// Votes needed for a majority of the masters with slots.
+    #[must_use]
+    pub const fn quorum(&self) -> u16 {
+        self.size / 2 + 1
+    }
+}
+
+impl std::ops::Index<PeerIndex> for ClusterState {
+    type Output = Peer;
+
+    fn index(&self, index: PeerIndex) -> &Peer {
+        match &self.peers[usize::from(index.0)] {
+            Some(peer) => peer,
+            None => unreachable!("peer {} was removed", index.0),
+        }
+    }
+}
+
+impl std::ops::IndexMut<PeerIndex> for ClusterState {
+    fn index_mut(&mut self, index: PeerIndex) -> &mut Peer {
+        match &mut self.peers[usize::from(index.0)] {
+            Some(peer) => peer,
+            None => unreachable!("peer {} was removed", index.0),
+        }
+    }
+}

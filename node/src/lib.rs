@@ -1,0 +1,44 @@
+//! A Redis Cluster node as a pure state machine: events in, actions out.
+//!
+//! The node has no clock, socket, file or randomness of its own. [`Node::handle`] takes one
+//! [`Input`] at a time and appends [`Action`]s; the shell carries them out in order. The same
+//! inputs at the same times make the same actions, always.
+
+mod action;
+mod cluster;
+mod config;
+mod engine;
+mod fact;
+mod ids;
+mod input;
+mod message;
+mod node;
+pub mod nodes_conf;
+mod random;
+mod reply;
+mod slot;
+pub mod store;
+mod time;
+mod view;
+pub mod wire;
+
+pub use action::{Action, ToMaster, ToReplica};
+pub use cluster::{ClusterState, Link, MYSELF, Peer, PeerIndex, Report};
+pub use config::{AppendFsync, Config};
+pub use engine::{Bug, Engine};
+pub use fact::{
+    EpochChange, Fact, FailCleared, FailoverKind, FailoverObstacle, FailureReport, RoleChange,
+    SlotChange, SlotMigration, StateReason, VoteRefusal, write_digest,
+};
+pub use ids::{ClientId, InvalidId, LinkId, NodeId, ReplicationId};
+pub use input::{CommandLine, FromMaster, Input, LinkFailure, Snapshot, SnapshotEntry};
+pub use message::{
+    Address, Body, Gossip, Header, Message, MessageFlags, MessageKind, NodeFlags, Ping,
+};
+pub use node::{ConfigError, Node, Wake, WakeReason};
+pub use nodes_conf::{SavedNode, SavedState};
+pub use random::Seed;
+pub use reply::Reply;
+pub use slot::{SLOT_BYTES, SLOT_COUNT, Slot, SlotRange, SlotSet, key_slot};
+pub use time::{Mono, Now, WallMillis};
+pub use view::NodeView;

@@ -1,0 +1,90 @@
+//! A read-only look at a node, for worlds, selectors and tests.
+
+use crate::cluster::{ClusterState, Peer, PeerIndex};
+use crate::ids::{NodeId, ReplicationId};
+use crate::slot::Slot;
+
+/// What a node would tell of itself.
+#[derive(Clone, Copy, Debug)]
+pub struct NodeView<'a> {
+    pub(crate) cluster: &'a ClusterState,
+    pub(crate) replication_id: ReplicationId,
+    pub(crate) replication_offset: u64,
+    pub(crate) master_link_up: bool,
+    pub(crate) key_count: usize,
+}
+
+impl<'a> NodeView<'a> {
+    /// The node's id.
+    #[must_use]
+    pub fn id(&self) -> NodeId {
+        self.cluster.myself().id
+    }
+
+    /// Whether it is a master.
+    #[must_use]
+    pub fn is_master(&self) -> bool {
+        self.cluster.myself().is_master()
+    }
+
+    /// Its master's id, if it is a replica that knows it.
+    #[must_use]
+    pub fn master_id(&self) -> Option<NodeId> {
+        Some(self.cluster[self.cluster.myself().replica_of?].id)
+    }
+
+    /// Whether its cluster state is ok.
+    #[must_use]
+    pub const fn state_ok(&self) -> bool {
+        self.cluster.state_ok
+    }
+
+    /// `currentEpoch`.
+    #[must_use]
+    pub const fn current_epoch(&self) -> u64 {
+        self.cluster.current_epoch
+    }
+
+    /// The owner of a slot in its view.
+    #[must_use]
+    pub fn owner(&self, slot: Slot) -> Option<NodeId> {
+        Some(self.cluster[self.cluster.owner(slot)?].id)
+    }
+
+    /// Every node it knows.
+    pub fn peers(&self) -> impl Iterator<Item = &'a Peer> {
+        self.cluster
+            .peers()
+            .map(|(_, peer): (PeerIndex, &Peer)| peer)
+    }
+
+    /// Its whole knowledge of the cluster.
+    #[must_use]
+    pub const fn cluster(&self) -> &'a ClusterState {
+        self.cluster
+    }
+
+    /// The replication history it is in.
+    #[must_use]
+    pub const fn replication_id(&self) -> ReplicationId {
+        self.replication_id
+    }
+
+    /// Bytes of the stream produced or applied.
+    #[must_use]
+    pub const fn replication_offset(&self) -> u64 {
+        self.replication_offset
+    }
+
+    /// Whether a replica's link to its master is up and in sync.
+    #[must_use]
+    pub const fn master_link_up(&self) -> bool {
+        self.master_link_up
+    }
+
+    /// Number of keys.
+    #[must_use]
+    pub const fn key_count(&self) -> usize {
+        self.key_count
+    }
+}

@@ -1,0 +1,4 @@
+//! Codecs: bytes to values and back. Incremental, bounded, never panicking.
+
+pub mod bus;
+pub mod resp;

@@ -1,0 +1,1 @@
+//! Invariants, one a file, and the loss ledger. Pure functions of the event log.

@@ -1,0 +1,5 @@
+//! Deterministic simulation of a Redis Cluster: worlds, faults, clients, checkers, event log.
+
+pub mod checkers;
+pub mod scenario;
+pub mod trace;

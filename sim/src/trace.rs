@@ -1,0 +1,319 @@
+//! The event log: the one source of truth of a run.
+//!
+//! Reports, measures and verdicts are pure functions of a [`Trace`]. On disk it is NDJSON: the
+//! header on the first line, then one record a line, in order of time.
+
+use redrill_node::{Engine, Fact, NodeId, SlotRange};
+use serde::{Deserialize, Serialize};
+
+use crate::scenario::{CrashKind, StallKind};
+
+/// Version of the event log's format.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// A whole run.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Trace {
+    /// What ran.
+    pub header: Header,
+    /// What happened, in order.
+    pub records: Vec<Record>,
+}
+
+/// What ran.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Header {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The drill's name.
+    pub drill: String,
+    /// The question it answers.
+    pub question: Option<String>,
+    /// Seed.
+    pub seed: u64,
+    /// World (`event`, `turmoil`, `live`).
+    pub world: String,
+    /// Engine.
+    pub engine: Engine,
+    /// `cluster-node-timeout`, ms.
+    pub node_timeout_ms: i64,
+    /// Configuration as written in the drill.
+    pub config: std::collections::BTreeMap<String, String>,
+    /// Zone names.
+    pub zones: Vec<String>,
+    /// The nodes; a [`NodeNumber`] indexes them.
+    pub nodes: Vec<NodeInfo>,
+    /// The clients; a [`ClientNumber`] indexes them.
+    pub clients: Vec<ClientInfo>,
+    /// Unix ms at time 0 of the log.
+    pub epoch_ms: i64,
+    /// Time the cluster may take to converge after healing.
+    pub converge_within_us: u64,
+}
+
+/// Place of a node in [`Header::nodes`].
+pub type NodeNumber = u16;
+
+/// Place of a client in [`Header::clients`].
+pub type ClientNumber = u16;
+
+/// A node that ran.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct NodeInfo {
+    /// Name in the drill.
+    pub name: String,
+    /// Id at the start.
+    pub id: NodeId,
+    /// Index into [`Header::zones`].
+    pub zone: usize,
+    /// `host:port`.
+    pub address: String,
+    /// Its master at the start.
+    pub replica_of: Option<NodeNumber>,
+    /// Its slots at the start.
+    pub slots: Vec<SlotRange>,
+    /// Whether it keeps its data across a restart.
+    pub persistent: bool,
+}
+
+/// A client that ran.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ClientInfo {
+    /// Name in the drill.
+    pub name: String,
+    /// Index into [`Header::zones`].
+    pub zone: usize,
+}
+
+/// One thing that happened.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Record {
+    /// Microseconds since the run began.
+    pub at_us: u64,
+    /// What.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// What happened.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// The run entered a phase.
+    Phase {
+        /// Which.
+        phase: Phase,
+    },
+    /// A node reported something.
+    Node {
+        /// Which node.
+        node: NodeNumber,
+        /// What.
+        #[serde(flatten)]
+        fact: Fact,
+    },
+    /// A process started, ended, stood still or went on.
+    Process {
+        /// Which node.
+        node: NodeNumber,
+        /// What.
+        change: ProcessChange,
+    },
+    /// A state file was written.
+    StateSaved {
+        /// Which node.
+        node: NodeNumber,
+        /// Whether it is durable.
+        synced: bool,
+        /// `currentEpoch` in it.
+        current_epoch: u64,
+        /// `lastVoteEpoch` in it.
+        last_vote_epoch: u64,
+    },
+    /// A state file was read at start.
+    StateLoaded {
+        /// Which node.
+        node: NodeNumber,
+        /// What was found.
+        outcome: StateLoad,
+    },
+    /// A scripted fault began. It ends with [`Event::FaultEnded`] of the same step, if at all.
+    FaultBegan {
+        /// Index of the step.
+        step: u16,
+        /// What it does.
+        fault: FaultKind,
+        /// The nodes it touched. Empty (with no clients): it touched nothing.
+        nodes: Vec<NodeNumber>,
+        /// The clients it touched.
+        clients: Vec<ClientNumber>,
+        /// In words, for reports: `m1 stalls (DEBUG SLEEP)`.
+        words: String,
+        /// Pairs of hosts between which nothing passes, sender first: nodes by number, clients
+        /// after the nodes (`nodes.len() + client`). Empty unless the fault cuts links.
+        cut: Vec<(u16, u16)>,
+    },
+    /// A scripted fault ended.
+    FaultEnded {
+        /// Index of the step.
+        step: u16,
+    },
+    /// A step was due, but its trigger never came or its selector matched nothing.
+    FaultMissed {
+        /// Index of the step.
+        step: u16,
+        /// Why.
+        why: String,
+    },
+    /// An operator's command was answered.
+    Operator {
+        /// Which node.
+        node: NodeNumber,
+        /// The command.
+        command: String,
+        /// The answer, or the error.
+        reply: String,
+        /// Whether it was an error or no answer.
+        failed: bool,
+    },
+    /// A client's operation ended.
+    Operation(Operation),
+    /// The audit read a key that had been written.
+    Audited {
+        /// The key, as in [`Operation::key`].
+        key: u64,
+        /// The digest of the key and the value found ([`Operation::write`] of the write that made
+        /// it); `None`: nothing there.
+        found: Option<u64>,
+        /// Who answered; `None`: nobody did.
+        node: Option<NodeNumber>,
+    },
+    /// Something about the world that a reader must know.
+    Remark {
+        /// Text.
+        text: String,
+    },
+}
+
+/// A client's operation. The record's time is its end.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Operation {
+    /// Which client.
+    pub client: ClientNumber,
+    /// Number of the operation, from 0, per client.
+    pub number: u32,
+    /// When it was due, microseconds since the run began.
+    pub issued_us: u64,
+    /// The digest of a write's key and value (`redrill_node::write_digest`), equal to
+    /// `Fact::Wrote`'s; `None` for a read.
+    pub write: Option<u64>,
+    /// Digest of the key.
+    pub key: u64,
+    /// Slot of the key.
+    pub slot: u16,
+    /// The node that answered last, or was asked last.
+    pub node: Option<NodeNumber>,
+    /// Number of requests it took, redirects and retries included.
+    pub requests: u16,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// How an operation ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Acknowledged.
+    Ok,
+    /// No answer in time: it may or may not have happened.
+    Timeout,
+    /// No node could be reached in time. A write did not happen.
+    Unreachable,
+    /// The connection broke after the request left: it may or may not have happened.
+    Lost,
+    /// `-CLUSTERDOWN`
+    ClusterDown,
+    /// `-MOVED` or `-ASK` more often than a client follows.
+    TooManyRedirects,
+    /// `-READONLY`, `-NOREPLICAS`, `-TRYAGAIN`, `-LOADING`, `-MASTERDOWN` or any other error.
+    Error,
+}
+
+/// A phase of a run.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// The cluster comes about.
+    Form,
+    /// Load and faults.
+    Disturb,
+    /// Every fault that still holds is undone, crashed nodes start again.
+    Heal,
+    /// Load goes on until all views agree, or time is up.
+    Converge,
+    /// Load has stopped; every key is read back.
+    Audit,
+    /// The end.
+    Done,
+}
+
+/// What happened to a process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProcessChange {
+    /// It started.
+    Started,
+    /// It ended.
+    Crashed(CrashKind),
+    /// It stands still.
+    Stalled(StallKind),
+    /// It goes on.
+    Resumed,
+}
+
+/// What was found of a state file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StateLoad {
+    /// None: a fresh node.
+    Absent,
+    /// It was whole.
+    Whole {
+        /// `currentEpoch` in it.
+        current_epoch: u64,
+        /// `lastVoteEpoch` in it.
+        last_vote_epoch: u64,
+    },
+    /// It could not be read.
+    Torn,
+}
+
+/// What a fault does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FaultKind {
+    /// Nothing passes between groups.
+    Partition,
+    /// Nothing passes one way.
+    Block,
+    /// Processes stand still.
+    Stall(StallKind),
+    /// Processes end.
+    Crash(CrashKind),
+    /// Processes start.
+    Restart,
+    /// Links become worse.
+    Degrade,
+    /// A wall clock jumps.
+    Clock,
+    /// A disk becomes slow.
+    SlowDisk,
+    /// An operator's command.
+    Run,
+    /// The load changes.
+    Load,
+}
