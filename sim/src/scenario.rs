@@ -278,10 +278,12 @@ pub enum StepAction {
     },
     /// The links between two sets become worse.
     Degrade {
-        /// One side.
+        /// One side: the sender, if only one way is meant.
         from: Selector,
         /// The other side.
         to: Selector,
+        /// Whether the way back becomes worse too.
+        both_ways: bool,
         /// Share of segments lost, 0 to 1; each costs a retransmission.
         loss: f64,
         /// Added one-way latency.
@@ -362,6 +364,8 @@ pub enum Selector {
     Clients,
     /// One of the selected, drawn per seed.
     One(Box<Selector>),
+    /// Whatever any of these selects, each node and client once.
+    Union(Vec<Selector>),
     /// A set of nodes, drawn per seed, with fewer than half of the voting masters and their
     /// share of replicas.
     Minority,
