@@ -11,6 +11,7 @@ mod engine;
 mod fact;
 mod ids;
 mod input;
+mod log_words;
 mod message;
 mod node;
 pub mod nodes_conf;
@@ -32,6 +33,7 @@ pub use fact::{
 };
 pub use ids::{ClientId, InvalidId, LinkId, NodeId, ReplicationId};
 pub use input::{CommandLine, FromMaster, Input, LinkFailure, Snapshot, SnapshotEntry};
+pub use log_words::LogLevel;
 pub use message::{
     Address, Body, Gossip, Header, Message, MessageFlags, MessageKind, NodeFlags, Ping,
 };
