@@ -204,6 +204,45 @@ pub enum MessageKind {
 impl MessageKind {
     /// Number of message types (`CLUSTERMSG_TYPE_COUNT`).
     pub const COUNT: usize = 11;
+
+    /// Every type, in the order of the wire's numbers.
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::Ping,
+        Self::Pong,
+        Self::Meet,
+        Self::Fail,
+        Self::Publish,
+        Self::FailoverAuthRequest,
+        Self::FailoverAuthAck,
+        Self::Update,
+        Self::ManualFailoverStart,
+        Self::Module,
+        Self::PublishShard,
+    ];
+
+    /// The type of this number on the wire; `None` for a number this version does not know.
+    #[must_use]
+    pub fn from_wire(number: u16) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+
+    /// Redis's word for it in logs and in `CLUSTER INFO` (`clusterGetMessageTypeString`).
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ping => "ping",
+            Self::Pong => "pong",
+            Self::Meet => "meet",
+            Self::Fail => "fail",
+            Self::Publish => "publish",
+            Self::FailoverAuthRequest => "auth-req",
+            Self::FailoverAuthAck => "auth-ack",
+            Self::Update => "update",
+            Self::ManualFailoverStart => "mfstart",
+            Self::Module => "module",
+            Self::PublishShard => "publishshard",
+        }
+    }
 }
 
 impl Message {
