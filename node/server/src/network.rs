@@ -1,0 +1,69 @@
+//! The network as the event loop sees it.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// A host's network: real TCP or a simulation of it.
+///
+/// Nothing here needs to be `Send`: a server lives on one thread.
+pub trait Network: 'static {
+    /// A connection.
+    type Stream: Stream;
+    /// A listening socket.
+    type Listener: Listener<Stream = Self::Stream>;
+
+    /// Listens on a port of the host's addresses.
+    ///
+    /// # Errors
+    /// If the port is taken or may not be bound.
+    fn listen(&self, port: u16) -> impl Future<Output = io::Result<Self::Listener>>;
+
+    /// Opens a connection. `TCP_NODELAY` is off at first, as a kernel has it.
+    ///
+    /// The future's error kind tells the node why it failed: `ConnectionRefused` means that
+    /// nobody listens there, `ConnectionReset` and `ConnectionAborted` that the set-up was broken
+    /// off, anything else that the address cannot be reached.
+    fn connect(&self, to: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>> + 'static;
+}
+
+/// A listening socket with the backlog of its kernel: connections are set up whether or not
+/// anybody takes them, even while the event loop stands still.
+pub trait Listener: 'static {
+    /// A connection.
+    type Stream: Stream;
+
+    /// Takes the oldest connection that has been set up (`accept`).
+    ///
+    /// # Errors
+    /// If this one connection cannot be taken (`ECONNABORTED`, `EMFILE`). The listener lives on.
+    fn poll_accept(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<Accepted<Self::Stream>>>;
+}
+
+/// A connection taken from a [`Listener`].
+#[derive(Debug)]
+pub struct Accepted<S> {
+    /// The connection; `TCP_NODELAY` is off at first.
+    pub stream: S,
+    /// The remote address.
+    pub peer: SocketAddr,
+    /// The address the peer connected to.
+    pub local: SocketAddr,
+}
+
+/// A TCP connection. What has arrived waits in the kernel's receive buffer until it is read, what
+/// is written waits in its send buffer; either is bounded, and `Poll::Pending` is `EWOULDBLOCK`.
+/// Dropping it is `close`.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {
+    /// Sets `TCP_NODELAY`.
+    ///
+    /// # Errors
+    /// If the connection is no more.
+    fn set_nodelay(&mut self, nodelay: bool) -> io::Result<()>;
+}
