@@ -1,10 +1,349 @@
-//! The keyspace: values, expiry.
+//! The keyspace: keys with their values and expiries, and the keys of each slot.
+//!
+//! One insertion-ordered hash table holds every key; the keys of a slot are a list threaded
+//! through it, as in Redis, so that a slot is counted, listed and emptied without a look at the
+//! others. Nothing here depends on addresses or on a random hash seed: equal histories make equal
+//! stores.
+
+mod links;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use indexmap::IndexMap;
+use rustc_hash::FxBuildHasher;
+
+use crate::input::SnapshotEntry;
+use crate::slot::{Slot, key_slot};
+use crate::time::WallMillis;
+use links::{Links, SlotLists};
 
 /// A value of a key.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Value {
     /// A string.
     String(Bytes),
+}
+
+/// What `TYPE` calls a value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ValueType {
+    /// `string`.
+    String,
+}
+
+/// The keyspace of a node.
+#[derive(Clone, Debug, Default)]
+pub struct Store {
+    entries: IndexMap<Bytes, Entry, FxBuildHasher>,
+    slots: SlotLists,
+    /// Keys that expire, soonest first.
+    expiries: BTreeSet<(i64, Bytes)>,
+    used_bytes: usize,
+}
+
+/// Where a key stands in the table. Valid until the next key is removed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Place(usize);
+
+#[derive(Clone, Debug)]
+struct Entry {
+    value: Value,
+    /// Unix ms; [`NEVER`] if it does not expire.
+    expires_at_ms: i64,
+    slot: Slot,
+    links: Links,
+}
+
+const NEVER: i64 = i64::MAX;
+
+/// What a key costs beside its own bytes and its value's.
+const ENTRY_BYTES: usize = size_of::<Entry>() + size_of::<Bytes>() + 2 * size_of::<usize>();
+
+impl Value {
+    /// Its type.
+    #[must_use]
+    pub const fn value_type(&self) -> ValueType {
+        match self {
+            Self::String(_) => ValueType::String,
+        }
+    }
+
+    const fn len_bytes(&self) -> usize {
+        match self {
+            Self::String(text) => text.len(),
+        }
+    }
+}
+
+impl ValueType {
+    /// The word of `TYPE` and `SCAN ... TYPE`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::String => "string",
+        }
+    }
+}
+
+impl Store {
+    /// An empty keyspace.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Number of keys, those included that have expired and were not removed yet.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is no key.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Number of keys that have an expiry.
+    #[must_use]
+    pub fn expiring_len(&self) -> usize {
+        self.expiries.len()
+    }
+
+    /// Mean time to live of the keys that have an expiry, ms; 0 if there are none.
+    #[must_use]
+    pub fn mean_ttl_ms(&self, now: WallMillis) -> i64 {
+        let total: i128 = self
+            .expiries
+            .iter()
+            .map(|&(at_ms, _)| i128::from(at_ms.saturating_sub(now.0).max(0)))
+            .sum();
+        let count = self.expiries.len().max(1) as i128;
+        i64::try_from(total / count).unwrap_or(i64::MAX)
+    }
+
+    /// Memory the keys and values take, bytes: an estimate that depends on the content alone.
+    #[must_use]
+    pub const fn used_bytes(&self) -> usize {
+        self.used_bytes
+    }
+
+    /// The value of a key that has not expired.
+    #[must_use]
+    pub fn get(&self, key: &[u8], now: WallMillis) -> Option<&Value> {
+        let place = self.find(key)?;
+        (!self.is_expired(place, now)).then(|| self.value(place))
+    }
+
+    /// Gives a key a value and an expiry (Unix ms), or takes the expiry away.
+    pub fn set(&mut self, key: Bytes, value: Value, expires_at_ms: Option<i64>) {
+        match self.find(&key) {
+            Some(place) => {
+                self.set_value(place, value);
+                self.set_expiry(place, expires_at_ms);
+            }
+            None => {
+                self.insert(key, value, expires_at_ms);
+            }
+        }
+    }
+
+    /// Removes a key; false if there was none.
+    pub fn remove(&mut self, key: &[u8]) -> bool {
+        let place = self.find(key);
+        if let Some(place) = place {
+            self.remove_at(place);
+        }
+        place.is_some()
+    }
+
+    /// Removes every key and says how many there were.
+    pub fn clear(&mut self) -> u64 {
+        std::mem::take(self).len() as u64
+    }
+
+    /// The whole keyspace, for a replica to [`Store::load`].
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Vec<SnapshotEntry>> {
+        let entry = |(key, entry): (&Bytes, &Entry)| SnapshotEntry {
+            key: key.clone(),
+            value: entry.value.clone(),
+            expires_at_ms: entry.expiry(),
+        };
+        Arc::new(self.entries.iter().map(entry).collect())
+    }
+
+    /// Replaces the whole keyspace.
+    pub fn load(&mut self, entries: &[SnapshotEntry]) {
+        self.clear();
+        self.entries.reserve(entries.len());
+        for entry in entries {
+            self.set(entry.key.clone(), entry.value.clone(), entry.expires_at_ms);
+        }
+    }
+
+    /// Number of keys in a slot (`countKeysInSlot`).
+    #[must_use]
+    pub fn count_in_slot(&self, slot: Slot) -> usize {
+        self.slots.count(slot)
+    }
+
+    /// Keys of a slot, at most `max`, the newest first.
+    #[must_use]
+    pub fn keys_in_slot(&self, slot: Slot, max: usize) -> Vec<Bytes> {
+        let mut keys = Vec::with_capacity(max.min(self.count_in_slot(slot)));
+        let mut next = self.slots.head(slot);
+        while let Some(index) = next
+            && keys.len() < max
+        {
+            keys.push(self.key(Place(index)).clone());
+            next = self.entries[index].links.next();
+        }
+        keys
+    }
+
+    /// Removes the keys of a slot and says how many there were (`delKeysInSlot`).
+    pub fn delete_slot(&mut self, slot: Slot) -> u64 {
+        let mut removed = 0;
+        while let Some(index) = self.slots.head(slot) {
+            self.remove_at(Place(index));
+            removed += 1;
+        }
+        removed
+    }
+
+    /// The slots that hold keys, in ascending order.
+    pub fn used_slots(&self) -> impl Iterator<Item = Slot> + '_ {
+        self.slots.used()
+    }
+}
+
+/// What commands do.
+impl Store {
+    pub(crate) fn find(&self, key: &[u8]) -> Option<Place> {
+        self.entries.get_index_of(key).map(Place)
+    }
+
+    pub(crate) fn key(&self, place: Place) -> &Bytes {
+        match self.entries.get_index(place.0) {
+            Some((key, _)) => key,
+            None => unreachable!("place {} of {} keys", place.0, self.len()),
+        }
+    }
+
+    pub(crate) fn value(&self, place: Place) -> &Value {
+        &self.entries[place.0].value
+    }
+
+    /// Unix ms.
+    pub(crate) fn expiry(&self, place: Place) -> Option<i64> {
+        self.entries[place.0].expiry()
+    }
+
+    /// Whether its time is over (`keyIsExpired`).
+    pub(crate) fn is_expired(&self, place: Place, now: WallMillis) -> bool {
+        now.0 > self.entries[place.0].expires_at_ms
+    }
+
+    /// The `nth` key of the table, for a random pick.
+    pub(crate) fn nth(&self, nth: usize) -> Option<Place> {
+        (nth < self.len()).then_some(Place(nth))
+    }
+
+    /// Every key, in the order of the table.
+    pub(crate) fn places(&self) -> impl Iterator<Item = Place> + use<> {
+        (0..self.len()).map(Place)
+    }
+
+    /// Adds a key that is not there.
+    pub(crate) fn insert(&mut self, key: Bytes, value: Value, expires_at_ms: Option<i64>) -> Place {
+        let slot = key_slot(&key);
+        self.used_bytes += ENTRY_BYTES + key.len() + value.len_bytes();
+        let entry = Entry {
+            value,
+            expires_at_ms: NEVER,
+            slot,
+            links: Links::default(),
+        };
+        let (index, replaced) = self.entries.insert_full(key, entry);
+        debug_assert!(replaced.is_none(), "the key was there already");
+        self.link(index, slot);
+        if expires_at_ms.is_some() {
+            self.set_expiry(Place(index), expires_at_ms);
+        }
+        Place(index)
+    }
+
+    /// Replaces a value and leaves the expiry as it is (`dbOverwrite`).
+    pub(crate) fn set_value(&mut self, place: Place, value: Value) {
+        self.used_bytes += value.len_bytes();
+        let old = std::mem::replace(&mut self.entries[place.0].value, value);
+        self.used_bytes -= old.len_bytes();
+    }
+
+    /// Sets or takes away an expiry; true if there was one (`setExpire`, `removeExpire`).
+    pub(crate) fn set_expiry(&mut self, place: Place, expires_at_ms: Option<i64>) -> bool {
+        let new = expires_at_ms.map_or(NEVER, |at_ms| at_ms.min(NEVER - 1));
+        let old = std::mem::replace(&mut self.entries[place.0].expires_at_ms, new);
+        if old != new {
+            let key = self.key(place).clone();
+            if old != NEVER {
+                self.expiries.remove(&(old, key.clone()));
+            }
+            if new != NEVER {
+                self.expiries.insert((new, key));
+            }
+        }
+        old != NEVER
+    }
+
+    pub(crate) fn remove_at(&mut self, place: Place) {
+        self.set_expiry(place, None);
+        self.unlink(place.0);
+        let last = self.len() - 1;
+        let Some((key, entry)) = self.entries.swap_remove_index(place.0) else {
+            return;
+        };
+        self.used_bytes -= ENTRY_BYTES + key.len() + entry.value.len_bytes();
+        if place.0 != last {
+            self.relink(place.0);
+        }
+    }
+
+    /// A key whose time is over, the longest overdue first.
+    pub(crate) fn first_expired(&self, now: WallMillis) -> Option<Bytes> {
+        let (at_ms, key) = self.expiries.first()?;
+        (now.0 > *at_ms).then(|| key.clone())
+    }
+
+    /// Some keys and the cursor to go on with, 0 at the end (`dictScan`).
+    ///
+    /// The table is walked from its end to its start, and the cursor is the number of keys not
+    /// seen yet. Removing a key moves the last one into its place: a key only ever moves towards
+    /// the start, and only from the part that was seen already, so that none is missed.
+    pub(crate) fn scan(&self, cursor: u64, count: usize) -> (u64, Vec<Bytes>) {
+        let unseen = match usize::try_from(cursor) {
+            Ok(0) | Err(_) => self.len(),
+            Ok(cursor) => cursor.min(self.len()),
+        };
+        let rest = unseen.saturating_sub(count);
+        let keys = (rest..unseen)
+            .rev()
+            .map(|index| self.key(Place(index)).clone());
+        (rest as u64, keys.collect())
+    }
+}
+
+impl Entry {
+    const fn expiry(&self) -> Option<i64> {
+        if self.expires_at_ms == NEVER {
+            None
+        } else {
+            Some(self.expires_at_ms)
+        }
+    }
 }
