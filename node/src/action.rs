@@ -29,7 +29,8 @@ pub enum Action {
         /// Where to.
         to: SocketAddr,
     },
-    /// Send a bus message. Messages to a link that is not up are dropped by the shell.
+    /// Send a bus message. While the link is still connecting the shell keeps it back, in order,
+    /// until the link is up, and drops it if the link fails.
     SendBus {
         /// The link.
         link: LinkId,

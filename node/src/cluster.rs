@@ -43,6 +43,11 @@ pub struct ClusterState {
     pub(crate) pfail_count: u16,
     /// Ids removed by `CLUSTER FORGET`, and until when gossip about them is ignored.
     pub(crate) blacklist: BTreeMap<NodeId, WallMillis>,
+    /// Pings, pongs and meets built so far, to mark who was spoken of in which.
+    pub(crate) pings_sent: u64,
+    /// `clusterCron` runs so far.
+    pub(crate) cron_runs: u64,
+    links_opened: u64,
     /// Messages sent, by type.
     pub(crate) sent: [u64; MessageKind::COUNT],
     /// Messages received, by type.
@@ -204,6 +209,9 @@ impl ClusterState {
             size: 1,
             pfail_count: 0,
             blacklist: BTreeMap::new(),
+            pings_sent: 0,
+            cron_runs: 0,
+            links_opened: 0,
             sent: [0; MessageKind::COUNT],
             received: [0; MessageKind::COUNT],
         }
@@ -231,11 +239,10 @@ impl ClusterState {
         self.by_id.len()
     }
 
-    /// Every node known, the node itself first.
-    pub fn indexes(&self) -> impl Iterator<Item = PeerIndex> + use<> {
-        // Collected, so that a caller may change the table while it walks it.
-        let indexes: Vec<PeerIndex> = self.peers().map(|(index, _)| index).collect();
-        indexes.into_iter()
+    /// Every place of the table, the node's own first; some may be empty. Holds no borrow, so that
+    /// a caller may change the table while it walks it.
+    pub(crate) fn places(&self) -> impl Iterator<Item = PeerIndex> + use<> {
+        (0..self.peers.len() as u16).map(PeerIndex)
     }
 
     /// Every node known, the node itself first.
@@ -326,6 +333,13 @@ impl ClusterState {
     /// Every bus connection.
     pub fn links(&self) -> impl Iterator<Item = &Link> {
         self.links.values()
+    }
+
+    /// The id of the next link this node opens: even numbers, so that they never meet those of
+    /// accepted links.
+    pub(crate) const fn next_link(&mut self) -> LinkId {
+        self.links_opened += 2;
+        LinkId(self.links_opened)
     }
 
     pub(crate) fn links_mut(&mut self) -> &mut BTreeMap<LinkId, Link> {

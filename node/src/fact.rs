@@ -511,6 +511,8 @@ pub enum FailoverObstacle {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EpochChange {
+    /// It is the epoch the node started with.
+    Restored,
     /// It won an election.
     Election,
     /// `CLUSTER FAILOVER TAKEOVER`.

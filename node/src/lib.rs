@@ -5,19 +5,33 @@
 //! inputs at the same times make the same actions, always.
 
 mod action;
+mod bus;
+mod clients;
 mod cluster;
+mod commands;
 mod config;
+mod election;
 mod engine;
+mod epoch;
 mod fact;
+mod failure;
+mod gossip;
 mod ids;
 mod input;
 mod log_words;
+mod manual_failover;
+mod membership;
 mod message;
+mod migration;
 mod node;
 pub mod nodes_conf;
 mod random;
+mod replication;
 mod reply;
+mod restore;
 mod slot;
+mod slots;
+mod state;
 pub mod store;
 mod time;
 mod view;

@@ -269,6 +269,7 @@ impl Fact {
             | Self::ReplicationIdChanged { .. }
             | Self::BadPacket { .. } => LogLevel::Warning,
             Self::ConfigEpoch { why, .. } => match why {
+                EpochChange::Restored => LogLevel::Debug,
                 EpochChange::Collision => LogLevel::Verbose,
                 EpochChange::Election
                 | EpochChange::Takeover
@@ -416,6 +417,7 @@ const fn accepted_words(how: FailoverKind) -> &'static str {
 
 fn config_epoch_line(epoch: u64, why: EpochChange) -> String {
     match why {
+        EpochChange::Restored => format!("configEpoch is {epoch}"),
         EpochChange::Election => format!("configEpoch set to {epoch} after successful failover"),
         EpochChange::Collision => {
             format!("WARNING: configEpoch collision. configEpoch set to {epoch}")

@@ -1,15 +1,22 @@
 //! The node: one `handle()` that dispatches each input to the rule it belongs to.
 
 use crate::action::Action;
-use crate::cluster::{ClusterState, Peer};
+use crate::clients::{self, Clients};
+use crate::cluster::ClusterState;
+use crate::commands;
 use crate::config::Config;
+use crate::engine::Bug;
 use crate::fact::Fact;
 use crate::input::Input;
-use crate::message::{Address, NodeFlags};
 use crate::nodes_conf::SavedState;
 use crate::random::{Randomness, Seed};
-use crate::time::{Mono, Now};
+use crate::replication::Replication;
+use crate::store::Store;
+use crate::time::{Mono, Now, WallMillis};
 use crate::view::NodeView;
+use crate::{
+    bus, election, epoch, gossip, manual_failover, migration, replication, restore, state,
+};
 
 /// A Redis Cluster node.
 #[derive(Debug)]
@@ -18,11 +25,37 @@ pub struct Node {
     pub(crate) now: Now,
     pub(crate) random: Randomness,
     pub(crate) cluster: ClusterState,
+    pub(crate) election: election::Election,
+    pub(crate) manual_failover: manual_failover::ManualFailover,
+    pub(crate) health: state::Health,
+    pub(crate) replication: Replication,
+    pub(crate) store: Store,
+    pub(crate) clients: Clients,
+    /// What `before_sleep` has to do (`todo_before_sleep`).
+    pub(crate) todo: Todo,
     /// Actions that wait for the end of the turn.
     pub(crate) outbox: Vec<Action>,
+    /// Actions of the current input that cannot wait.
+    immediate: Vec<Action>,
     /// Facts noted during the current input.
-    pub(crate) notes: Vec<Fact>,
+    notes: Vec<Fact>,
+    /// `cronloops`.
+    pub(crate) cron_loops: u64,
     next_cron: Mono,
+    /// `currentEpoch` as it was last reported.
+    pub(crate) noted_epoch: u64,
+}
+
+bitflags::bitflags! {
+    /// Work put off to the end of the turn (`CLUSTER_TODO_*`).
+    #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+    pub(crate) struct Todo: u8 {
+        const HANDLE_FAILOVER = 1;
+        const UPDATE_STATE = 2;
+        const SAVE_CONFIG = 4;
+        const SYNC_CONFIG = 8;
+        const HANDLE_MANUAL_FAILOVER = 16;
+    }
 }
 
 /// When a node wants to be woken, and why.
@@ -39,8 +72,6 @@ pub struct Wake {
 pub enum WakeReason {
     /// `serverCron`, every `1000 / hz` ms.
     Cron,
-    /// A blocked client's time is up.
-    BlockedClient,
 }
 
 /// A configuration that no node can run with.
@@ -52,6 +83,9 @@ pub enum ConfigError {
     /// `cluster-node-timeout` must be positive.
     #[error("cluster-node-timeout must be at least 1 ms, it is {0}")]
     NodeTimeout(i64),
+    /// `hz` must be positive.
+    #[error("hz must be from 1 to 500, it is {0}")]
+    Hz(u16),
 }
 
 impl Node {
@@ -62,38 +96,74 @@ impl Node {
     pub fn new(
         config: Config,
         seed: Seed,
-        _saved: Option<SavedState>,
+        saved: Option<SavedState>,
         now: Now,
     ) -> Result<Self, ConfigError> {
+        if config.cluster_node_timeout_ms < 1 {
+            return Err(ConfigError::NodeTimeout(config.cluster_node_timeout_ms));
+        }
+        if !(1..=500).contains(&config.hz) {
+            return Err(ConfigError::Hz(config.hz));
+        }
         let mut random = Randomness::new(seed);
-        let address = Address {
-            ip: config.announce_ip,
-            port: config.port,
-            bus_port: config.bus_port,
+        let restored = saved.is_some();
+        let cluster = match saved {
+            Some(saved) => restore::cluster(&config, saved, now.wall)?,
+            None => restore::fresh(&config, &mut random, now.wall),
         };
-        let id = random.names.node_id();
-        let cluster = ClusterState::new(Peer::new(
-            id,
-            NodeFlags::MYSELF | NodeFlags::MASTER,
-            address,
-            now.wall,
-        ));
-        Ok(Self {
+        let mut node = Self {
+            replication: Replication::new(random.names.replication_id(), &config),
             config,
             now,
             random,
             cluster,
+            election: election::Election::default(),
+            manual_failover: manual_failover::ManualFailover::default(),
+            health: state::Health::default(),
+            store: Store::new(),
+            clients: Clients::new(),
+            todo: Todo::empty(),
             outbox: Vec::new(),
+            immediate: Vec::new(),
             notes: Vec::new(),
-            next_cron: now.mono,
-        })
+            cron_loops: 0,
+            // The first `serverCron` is due one millisecond after the start.
+            next_cron: now.mono.plus_us(1000),
+            noted_epoch: 0,
+        };
+        restore::announce(&mut node, restored);
+        Ok(node)
     }
 
     /// Takes one input and says what is to be done.
     pub fn handle(&mut self, now: Now, input: Input, actions: &mut Vec<Action>) {
         self.now = now;
-        drop(input);
+        match input {
+            Input::Wake => self.cron(),
+            Input::TurnEnd => self.before_sleep(actions),
+            Input::LinkAccepted { link, peer, local } => bus::accepted(self, link, peer, local),
+            Input::LinkUp { link } => bus::up(self, link),
+            Input::LinkDown { link, why: _ } => bus::down(self, link),
+            Input::Bus { link, message } => bus::received(self, link, &message),
+            Input::BadPacket { link: _, error } => self.note(Fact::BadPacket {
+                error: error.to_string().into(),
+            }),
+            Input::ClientAccepted { client, peer } => clients::accepted(self, client, peer),
+            Input::Command {
+                client,
+                command,
+                wire_len,
+            } => commands::execute(self, client, command, wire_len),
+            Input::BadCommand { client, error } => clients::bad_command(self, client, error),
+            Input::ClientClosed { client } => {
+                replication::replica_closed(self, client);
+                clients::closed(self, client);
+            }
+            Input::Master(event) => replication::from_master(self, event),
+        }
+        epoch::note_changes(self);
         actions.extend(self.notes.drain(..).map(Action::Note));
+        actions.append(&mut self.immediate);
     }
 
     /// When the node next has to be woken ([`Input::Wake`]).
@@ -110,14 +180,121 @@ impl Node {
     pub fn view(&self) -> NodeView<'_> {
         NodeView {
             cluster: &self.cluster,
-            replication_id: crate::ids::ReplicationId::ZERO,
-            replication_offset: 0,
-            master_link_up: false,
-            key_count: 0,
+            replication_id: self.replication.id(),
+            replication_offset: replication::offset(self),
+            master_link_up: self.replication.link_up(),
+            key_count: self.store.len(),
         }
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Changes the configuration, as `CONFIG SET` does.
+    pub(crate) const fn config_mut(&mut self) -> &mut Config {
+        &mut self.config
+    }
+
+    /// `mstime()`.
+    pub(crate) const fn wall(&self) -> WallMillis {
+        self.now.wall
+    }
+
+    /// `server.unixtime`, s.
+    pub(crate) const fn unix_s(&self) -> i64 {
+        self.now.wall.0.div_euclid(1000)
     }
 
     pub(crate) fn note(&mut self, fact: Fact) {
         self.notes.push(fact);
+    }
+
+    /// Queues an action that must be carried out before the next input.
+    pub(crate) fn immediate(&mut self, action: Action) {
+        self.immediate.push(action);
+    }
+
+    pub(crate) fn has_bug(&self, bug: Bug) -> bool {
+        self.config.has_bug(bug)
+    }
+
+    /// Has the state file written at the end of the turn, before anything queued leaves.
+    pub(crate) fn save_config(&mut self, sync: bool) {
+        self.todo |= Todo::SAVE_CONFIG;
+        if sync {
+            self.todo |= Todo::SYNC_CONFIG;
+        }
+    }
+
+    pub(crate) fn update_state_later(&mut self) {
+        self.todo |= Todo::UPDATE_STATE;
+    }
+
+    /// `serverCron`.
+    fn cron(&mut self) {
+        commands::cron(self);
+        if self.cron_loops.is_multiple_of(u64::from(self.config.hz)) {
+            replication::cron(self);
+        }
+        // `run_with_period(100)`.
+        let period = u64::from((self.config.hz / 10).max(1));
+        if self.cron_loops.is_multiple_of(period) {
+            self.cluster_cron();
+        }
+        self.cron_loops += 1;
+        self.next_cron = self.now.mono.plus_us(1_000_000 / u64::from(self.config.hz));
+    }
+
+    /// `clusterCron`.
+    fn cluster_cron(&mut self) {
+        let suspected = gossip::cron(self);
+        replication::adopt_master_address(self);
+        manual_failover::check_timeout(self);
+        if self.cluster.myself().is_replica() {
+            manual_failover::advance(self);
+            election::advance(self);
+            migration::cron(self);
+        }
+        if suspected || !self.cluster.state_ok {
+            state::update(self);
+        }
+    }
+
+    /// `beforeSleep`.
+    fn before_sleep(&mut self, actions: &mut Vec<Action>) {
+        let todo = std::mem::take(&mut self.todo);
+        if todo.contains(Todo::HANDLE_MANUAL_FAILOVER) {
+            if self.cluster.myself().is_replica() {
+                manual_failover::advance(self);
+                election::advance(self);
+            }
+        } else if todo.contains(Todo::HANDLE_FAILOVER) {
+            election::advance(self);
+        }
+        if todo.contains(Todo::UPDATE_STATE) {
+            state::update(self);
+        }
+        clients::turn_end(self);
+        replication::turn_end(self);
+        let saves = todo
+            | self
+                .todo
+                .intersection(Todo::SAVE_CONFIG | Todo::SYNC_CONFIG);
+        self.todo.remove(Todo::SAVE_CONFIG | Todo::SYNC_CONFIG);
+        let votes_first = self.has_bug(Bug::VotesBeforeSync);
+        if votes_first {
+            actions.append(&mut self.outbox);
+        }
+        if saves.contains(Todo::SAVE_CONFIG) {
+            let sync = saves.contains(Todo::SYNC_CONFIG);
+            actions.push(Action::Persist {
+                state: Box::new(restore::saved(self)),
+                sync,
+            });
+        }
+        actions.append(&mut self.outbox);
     }
 }

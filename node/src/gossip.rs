@@ -1,0 +1,373 @@
+//! Gossip: who is pinged when, what a ping tells of others, what is made of it.
+
+use std::sync::Arc;
+
+use crate::action::Action;
+use crate::cluster::{MYSELF, Peer, PeerIndex};
+use crate::failure;
+use crate::ids::LinkId;
+use crate::membership;
+use crate::message::{Body, Gossip, Header, Message, MessageFlags, NodeFlags, Ping};
+use crate::node::Node;
+use crate::time::WallMillis;
+
+/// How far ahead of this node's clock a pong time heard by gossip may lie, ms.
+const PONG_TOLERANCE_MS: i64 = 500;
+
+/// Peers drawn each second, of which the one heard of longest ago is pinged.
+const RANDOM_PINGS: usize = 5;
+
+/// `clusterCron` runs between two pings of a random peer.
+const CRONS_PER_RANDOM_PING: u64 = 10;
+
+/// Which of the three ping-like messages to send.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PingKind {
+    Ping,
+    Pong,
+    Meet,
+}
+
+/// Whom a broadcast PONG goes to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Audience {
+    Everyone,
+    /// The other replicas of this node's master, or this master's replicas.
+    LocalReplicas,
+}
+
+/// The gossip half of `clusterCron`: reconnects, pings, suspicions. True if a peer became PFAIL.
+pub(crate) fn cron(node: &mut Node) -> bool {
+    reconnect_all(node);
+    node.cluster.cron_runs += 1;
+    if node.cluster.cron_runs.is_multiple_of(CRONS_PER_RANDOM_PING) {
+        ping_one_at_random(node);
+    }
+    let mut suspected = false;
+    for index in node.cluster.places() {
+        suspected |= visit(node, index);
+    }
+    suspected
+}
+
+/// Sends a PING, PONG or MEET by a link (`clusterSendPing`).
+pub(crate) fn send_ping(node: &mut Node, link: LinkId, kind: PingKind) {
+    let Some(&known) = node.cluster.link(link) else {
+        return;
+    };
+    if let (false, PingKind::Ping, Some(peer)) = (known.inbound, kind, known.peer) {
+        node.cluster[peer].ping_sent = Some(node.wall());
+    }
+    let ping = Ping {
+        gossip: gossip_section(node),
+        hostname: node.config.announce_hostname.clone(),
+    };
+    let flags = if ping.hostname.is_some() {
+        MessageFlags::EXT_DATA
+    } else {
+        MessageFlags::empty()
+    };
+    let body = match kind {
+        PingKind::Ping => Body::Ping(ping),
+        PingKind::Pong => Body::Pong(ping),
+        PingKind::Meet => Body::Meet(ping),
+    };
+    let message = Message {
+        header: header(node, flags),
+        body,
+    };
+    send(node, link, Arc::new(message));
+}
+
+/// Tells the news to everyone, or to the shard (`clusterBroadcastPong`).
+pub(crate) fn broadcast_pong(node: &mut Node, audience: Audience) {
+    for index in node.cluster.places() {
+        let Some(peer) = node.cluster.get(index) else {
+            continue;
+        };
+        let Some(link) = peer.link else { continue };
+        if index == MYSELF || peer.in_handshake() {
+            continue;
+        }
+        if audience == Audience::LocalReplicas && !is_local_replica(node, peer) {
+            continue;
+        }
+        send_ping(node, link, PingKind::Pong);
+    }
+}
+
+/// Sends one message to every peer with a link (`clusterBroadcastMessage`).
+pub(crate) fn broadcast(node: &mut Node, message: Message) {
+    let message = Arc::new(message);
+    for index in node.cluster.places() {
+        let Some(peer) = node.cluster.get(index) else {
+            continue;
+        };
+        if peer
+            .flags
+            .intersects(NodeFlags::MYSELF | NodeFlags::HANDSHAKE)
+        {
+            continue;
+        }
+        if let Some(link) = peer.link {
+            send(node, link, Arc::clone(&message));
+        }
+    }
+}
+
+/// Sends a message to one peer, if there is a link to it.
+pub(crate) fn send_to(node: &mut Node, index: PeerIndex, body: Body) -> bool {
+    let Some(link) = node.cluster[index].link else {
+        return false;
+    };
+    let message = Message {
+        header: header(node, MessageFlags::empty()),
+        body,
+    };
+    send(node, link, Arc::new(message));
+    true
+}
+
+/// What every message of this node starts with (`clusterBuildMessageHdr`).
+pub(crate) fn header(node: &Node, mut message_flags: MessageFlags) -> Header {
+    let myself = node.cluster.myself();
+    let master = match myself.replica_of {
+        Some(master) if myself.is_replica() => &node.cluster[master],
+        Some(_) | None => myself,
+    };
+    if myself.is_master() && node.manual_failover.is_running() {
+        message_flags |= MessageFlags::PAUSED;
+    }
+    Header {
+        sender: myself.id,
+        current_epoch: node.cluster.current_epoch,
+        config_epoch: master.config_epoch,
+        offset: crate::replication::offset(node),
+        slots: Arc::clone(&master.slots),
+        replica_of: myself.replica_of.map(|master| node.cluster[master].id),
+        ip: node.config.announce_ip,
+        port: node.config.port,
+        plain_port: 0,
+        bus_port: node.config.bus_port,
+        flags: myself.flags,
+        state_ok: node.cluster.state_ok,
+        message_flags,
+    }
+}
+
+/// Takes in what a ping, pong or meet tells of others (`clusterProcessGossipSection`). `sender` is
+/// the teller, if it is a member.
+pub(crate) fn take_in(node: &mut Node, sender: Option<PeerIndex>, gossip: &[Gossip]) {
+    for entry in gossip {
+        match node.cluster.find(entry.node) {
+            Some(index) => take_in_known(node, sender, index, entry),
+            None => {
+                if sender.is_some() && !entry.flags.contains(NodeFlags::NOADDR) {
+                    membership::learn_of(node, entry);
+                }
+            }
+        }
+    }
+}
+
+fn take_in_known(node: &mut Node, sender: Option<PeerIndex>, index: PeerIndex, entry: &Gossip) {
+    const DOWN: NodeFlags = NodeFlags::FAIL.union(NodeFlags::PFAIL);
+    let reported_down = entry.flags.intersects(DOWN);
+    if let Some(sender) =
+        sender.filter(|&sender| node.cluster[sender].is_master() && index != MYSELF)
+    {
+        if reported_down {
+            failure::report(node, index, sender);
+            failure::mark_failing_if_agreed(node, index);
+        } else {
+            failure::withdraw_report(node, index, sender);
+        }
+    }
+    if !reported_down
+        && node.cluster[index].ping_sent.is_none()
+        && (node.cluster[index].reports.is_empty() || failure::report_count(node, index) == 0)
+    {
+        let pong = WallMillis(i64::from(entry.pong_received_s) * 1000);
+        let limit = node.wall().plus_ms(PONG_TOLERANCE_MS);
+        let known = &mut node.cluster[index];
+        if pong <= limit && pong > known.pong_received {
+            known.pong_received = pong;
+        }
+    }
+    let known = &node.cluster[index];
+    if known.flags.intersects(DOWN)
+        && !reported_down
+        && !entry.flags.contains(NodeFlags::NOADDR)
+        && known.address != entry.address
+    {
+        membership::move_peer(node, index, entry.address);
+    }
+}
+
+/// What this ping tells of others: a random tenth of the nodes, at least three, and every node
+/// this one suspects.
+fn gossip_section(node: &mut Node) -> Vec<Gossip> {
+    node.cluster.pings_sent += 1;
+    let ping = node.cluster.pings_sent;
+    let count = node.cluster.node_count() as i64;
+    let mut fresh = count - 2;
+    let wanted = (count / 10).max(3).min(fresh);
+    let mut iterations = wanted * 3;
+    let mut section =
+        Vec::with_capacity(wanted.max(0) as usize + usize::from(node.cluster.pfail_count));
+    while fresh > 0 && (section.len() as i64) < wanted && iterations > 0 {
+        iterations -= 1;
+        let index = node
+            .cluster
+            .random_peer(|bound| node.random.gossip.below(bound));
+        let peer = &mut node.cluster[index];
+        if index == MYSELF || peer.is_timed_out() {
+            continue;
+        }
+        if peer
+            .flags
+            .intersects(NodeFlags::HANDSHAKE | NodeFlags::NOADDR)
+            || (peer.link.is_none() && peer.slots.is_empty())
+        {
+            fresh -= 1;
+            continue;
+        }
+        if peer.last_in_gossip == ping {
+            continue;
+        }
+        peer.last_in_gossip = ping;
+        section.push(entry(peer));
+        fresh -= 1;
+    }
+    let mut suspects = node.cluster.pfail_count;
+    if suspects > 0 {
+        for (_, peer) in node.cluster.peers() {
+            let leave_out = NodeFlags::HANDSHAKE | NodeFlags::NOADDR;
+            if suspects > 0 && peer.is_timed_out() && !peer.flags.intersects(leave_out) {
+                section.push(entry(peer));
+                suspects -= 1;
+            }
+        }
+    }
+    section
+}
+
+fn entry(peer: &Peer) -> Gossip {
+    Gossip {
+        node: peer.id,
+        ping_sent_s: peer.ping_sent.map_or(0, |sent| (sent.0 / 1000) as u32),
+        pong_received_s: (peer.pong_received.0 / 1000) as u32,
+        address: peer.address,
+        plain_port: 0,
+        flags: peer.flags,
+    }
+}
+
+fn send(node: &mut Node, link: LinkId, message: Arc<Message>) {
+    node.cluster.sent[message.kind() as usize] += 1;
+    node.outbox.push(Action::SendBus { link, message });
+}
+
+fn is_local_replica(node: &Node, peer: &Peer) -> bool {
+    let Some(master) = peer.replica_of.filter(|_| peer.is_replica()) else {
+        return false;
+    };
+    master == MYSELF || Some(master) == node.cluster.myself().replica_of
+}
+
+/// Counts the suspects, drops dead handshakes and opens missing links
+/// (`clusterNodeCronHandleReconnect`).
+fn reconnect_all(node: &mut Node) {
+    const MINIMUM_HANDSHAKE_MS: i64 = 1000;
+    let handshake_timeout_ms = node
+        .config
+        .cluster_node_timeout_ms
+        .max(MINIMUM_HANDSHAKE_MS);
+    let now = node.wall();
+    node.cluster.pfail_count = 0;
+    for index in node.cluster.places() {
+        let Some(peer) = node.cluster.get(index) else {
+            continue;
+        };
+        if peer.flags.intersects(NodeFlags::MYSELF | NodeFlags::NOADDR) {
+            continue;
+        }
+        let (timed_out, has_link) = (peer.is_timed_out(), peer.link.is_some());
+        let expired = peer.in_handshake() && now.since_ms(peer.created) > handshake_timeout_ms;
+        if timed_out {
+            node.cluster.pfail_count += 1;
+        }
+        if expired {
+            membership::handshake_timed_out(node, index);
+        } else if !has_link {
+            membership::connect(node, index);
+        }
+    }
+}
+
+fn ping_one_at_random(node: &mut Node) {
+    let mut oldest: Option<(WallMillis, LinkId)> = None;
+    for _ in 0..RANDOM_PINGS {
+        let index = node
+            .cluster
+            .random_peer(|bound| node.random.pings.below(bound));
+        let peer = &node.cluster[index];
+        let Some(link) = peer.link.filter(|_| peer.ping_sent.is_none()) else {
+            continue;
+        };
+        if peer
+            .flags
+            .intersects(NodeFlags::MYSELF | NodeFlags::HANDSHAKE)
+        {
+            continue;
+        }
+        if oldest.is_none_or(|(pong, _)| pong > peer.pong_received) {
+            oldest = Some((peer.pong_received, link));
+        }
+    }
+    if let Some((_, link)) = oldest {
+        send_ping(node, link, PingKind::Ping);
+    }
+}
+
+/// What `clusterCron` does with each peer: give up a dead link, ping, suspect. True if it became
+/// PFAIL.
+fn visit(node: &mut Node, index: PeerIndex) -> bool {
+    let timeout_ms = node.config.cluster_node_timeout_ms;
+    let now = node.wall();
+    let Some(peer) = node.cluster.get(index) else {
+        return false;
+    };
+    if peer
+        .flags
+        .intersects(NodeFlags::MYSELF | NodeFlags::NOADDR | NodeFlags::HANDSHAKE)
+    {
+        return false;
+    }
+    let ping_delay_ms = peer.ping_sent.map(|sent| now.since_ms(sent));
+    let data_delay_ms = now.since_ms(peer.data_received);
+    if let (Some(link), Some(ping_delay_ms)) = (peer.link, ping_delay_ms)
+        && node
+            .cluster
+            .link(link)
+            .is_some_and(|link| now.since_ms(link.created) > timeout_ms)
+        && ping_delay_ms > timeout_ms / 2
+        && data_delay_ms > timeout_ms / 2
+    {
+        // Half of the timeout is over: perhaps it is the connection that is dead.
+        membership::close_link(node, link);
+    }
+    let peer = &node.cluster[index];
+    if let Some(link) = peer.link {
+        let stale = peer.ping_sent.is_none() && now.since_ms(peer.pong_received) > timeout_ms / 2;
+        let paused_for_it = node.cluster.myself().is_master() && node.manual_failover.is_for(index);
+        if stale || paused_for_it {
+            send_ping(node, link, PingKind::Ping);
+            return false;
+        }
+    }
+    let Some(ping_delay_ms) = ping_delay_ms else {
+        return false;
+    };
+    failure::suspect_if_silent(node, index, ping_delay_ms, data_delay_ms)
+}

@@ -1,0 +1,373 @@
+//! Who is in the cluster: handshakes, links, addresses, roles of peers, forgetting.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::action::Action;
+use crate::clients;
+use crate::cluster::{Link, MYSELF, Peer, PeerIndex};
+use crate::fact::{EpochChange, Fact, RoleChange, SlotChange};
+use crate::failure;
+use crate::ids::{LinkId, NodeId};
+use crate::message::{Address, Gossip, Header, NodeFlags};
+use crate::node::Node;
+use crate::slot::SlotSet;
+use crate::{replication, slots};
+
+/// How long gossip about a forgotten node is ignored, s (`CLUSTER_BLACKLIST_TTL`).
+const BLACKLIST_S: i64 = 60;
+
+/// The address given to `CLUSTER MEET` cannot be used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct InvalidAddress;
+
+/// `CLUSTER MEET`: starts a handshake unless one with that address is under way
+/// (`clusterStartHandshake`).
+pub(crate) fn meet(
+    node: &mut Node,
+    ip: IpAddr,
+    port: u16,
+    bus_port: u16,
+) -> Result<(), InvalidAddress> {
+    if port == 0 || bus_port == 0 {
+        return Err(InvalidAddress);
+    }
+    let address = Address {
+        ip: Some(ip),
+        port,
+        bus_port,
+    };
+    if !node
+        .cluster
+        .peers()
+        .any(|(_, peer)| peer.in_handshake() && peer.address == address)
+    {
+        start_handshake(node, address, NodeFlags::HANDSHAKE | NodeFlags::MEET);
+    }
+    Ok(())
+}
+
+/// A MEET of a stranger arrived: a handshake with it begins.
+pub(crate) fn met(node: &mut Node, header: &Header, link: &Link) {
+    let address = Address {
+        ip: header.ip.or(link.remote_ip),
+        port: header.port,
+        bus_port: header.bus_port,
+    };
+    start_handshake(node, address, NodeFlags::HANDSHAKE);
+    node.save_config(false);
+}
+
+fn start_handshake(node: &mut Node, address: Address, flags: NodeFlags) {
+    let made_up = node.random.names.node_id();
+    node.cluster
+        .add(Peer::new(made_up, flags, address, node.wall()));
+    node.note(Fact::HandshakeStarted { node: made_up });
+}
+
+/// The node behind a handshake told its name.
+pub(crate) fn complete_handshake(node: &mut Node, index: PeerIndex, id: NodeId, flags: NodeFlags) {
+    node.cluster.rename(index, id);
+    let peer = &mut node.cluster[index];
+    peer.flags.remove(NodeFlags::HANDSHAKE);
+    peer.flags |= flags & (NodeFlags::MASTER | NodeFlags::REPLICA);
+    node.note(Fact::HandshakeCompleted { node: id });
+    node.save_config(false);
+}
+
+/// Nobody answered the handshake in time.
+pub(crate) fn handshake_timed_out(node: &mut Node, index: PeerIndex) {
+    let id = node.cluster[index].id;
+    node.note(Fact::HandshakeTimedOut { node: id });
+    remove(node, index);
+}
+
+/// A member told of a node this one does not know.
+pub(crate) fn learn_of(node: &mut Node, entry: &Gossip) {
+    let now = node.wall();
+    node.cluster.blacklist.retain(|_, until| *until >= now);
+    if node.cluster.blacklist.contains_key(&entry.node) {
+        return;
+    }
+    // The exact flags are adopted, as upstream does, save the teller's own mark of itself.
+    let flags = entry.flags.difference(NodeFlags::MYSELF);
+    node.cluster
+        .add(Peer::new(entry.node, flags, entry.address, now));
+    node.note(Fact::NodeAdded { node: entry.node });
+}
+
+/// Opens the link to a peer.
+pub(crate) fn connect(node: &mut Node, index: PeerIndex) {
+    let now = node.wall();
+    let address = node.cluster[index].address;
+    let Some(ip) = address.ip else { return };
+    let link = node.cluster.next_link();
+    let entry = Link {
+        id: link,
+        peer: Some(index),
+        inbound: false,
+        up: false,
+        created: now,
+        remote_ip: Some(ip),
+        local_ip: None,
+    };
+    node.cluster.links_mut().insert(link, entry);
+    node.cluster[index].link = Some(link);
+    node.outbox.push(Action::ConnectLink {
+        link,
+        to: SocketAddr::new(ip, address.bus_port),
+    });
+}
+
+/// Closes a link and forgets it (`freeClusterLink`).
+pub(crate) fn close_link(node: &mut Node, link: LinkId) {
+    if forget_link(node, link) {
+        node.outbox.push(Action::CloseLink { link });
+    }
+}
+
+/// Forgets a link that is gone. False if it was not known.
+pub(crate) fn forget_link(node: &mut Node, link: LinkId) -> bool {
+    let Some(entry) = node.cluster.links_mut().remove(&link) else {
+        return false;
+    };
+    if let Some(index) = entry.peer
+        && node.cluster.get(index).is_some()
+    {
+        let peer = &mut node.cluster[index];
+        if peer.link == Some(link) {
+            peer.link = None;
+        }
+        if peer.inbound_link == Some(link) {
+            peer.inbound_link = None;
+        }
+    }
+    true
+}
+
+/// Ties an accepted link to the member that speaks on it, replacing an older one.
+pub(crate) fn bind_inbound(node: &mut Node, link: LinkId, index: PeerIndex) {
+    if let Some(old) = node.cluster[index].inbound_link {
+        close_link(node, old);
+    }
+    node.cluster[index].inbound_link = Some(link);
+    if let Some(entry) = node.cluster.links_mut().get_mut(&link) {
+        entry.peer = Some(index);
+    }
+}
+
+/// Adopts the address a member speaks from, if it is another than the one known
+/// (`nodeUpdateAddressIfNeeded`). True if it was.
+pub(crate) fn update_address(
+    node: &mut Node,
+    index: PeerIndex,
+    link: &Link,
+    header: &Header,
+) -> bool {
+    if node.cluster[index].link == Some(link.id) {
+        return false;
+    }
+    let Some(ip) = header.ip.or(link.remote_ip) else {
+        return false;
+    };
+    let address = Address {
+        ip: Some(ip),
+        port: header.port,
+        bus_port: header.bus_port,
+    };
+    if node.cluster[index].address == address {
+        return false;
+    }
+    move_peer(node, index, address);
+    let id = node.cluster[index].id;
+    node.note(Fact::AddressUpdated { node: id });
+    if node.cluster.myself().is_replica() && node.cluster.myself().replica_of == Some(index) {
+        replication::set_master(node, index);
+    }
+    true
+}
+
+/// A peer is reached elsewhere now.
+pub(crate) fn move_peer(node: &mut Node, index: PeerIndex, address: Address) {
+    if let Some(link) = node.cluster[index].link {
+        close_link(node, link);
+    }
+    let peer = &mut node.cluster[index];
+    peer.address = address;
+    peer.flags.remove(NodeFlags::NOADDR);
+}
+
+/// Somebody else answers at a peer's address: its address is not known any more.
+pub(crate) fn lose_address(node: &mut Node, index: PeerIndex, link: LinkId) {
+    let peer = &mut node.cluster[index];
+    peer.flags |= NodeFlags::NOADDR;
+    peer.address = Address {
+        ip: None,
+        port: 0,
+        bus_port: 0,
+    };
+    close_link(node, link);
+    node.save_config(false);
+}
+
+/// A peer speaks as a master (`clusterSetNodeAsMaster`).
+pub(crate) fn set_master(node: &mut Node, index: PeerIndex) {
+    if node.cluster[index].is_master() {
+        return;
+    }
+    if let Some(master) = node.cluster[index].replica_of {
+        remove_replica(node, master, index);
+        if index != MYSELF {
+            node.cluster[index].flags |= NodeFlags::MIGRATE_TO;
+        }
+    }
+    let peer = &mut node.cluster[index];
+    peer.flags.remove(NodeFlags::REPLICA);
+    peer.flags |= NodeFlags::MASTER;
+    peer.replica_of = None;
+    let id = peer.id;
+    if index != MYSELF {
+        node.note(Fact::PeerRole {
+            node: id,
+            replica_of: None,
+        });
+    }
+    node.save_config(false);
+    node.update_state_later();
+}
+
+/// A peer speaks as a replica of `master`, which may not be known.
+pub(crate) fn set_replica(node: &mut Node, index: PeerIndex, master: Option<PeerIndex>) {
+    if node.cluster[index].is_master() {
+        slots::release_all(node, index, SlotChange::OwnerGone);
+        let peer = &mut node.cluster[index];
+        peer.flags.remove(NodeFlags::MASTER | NodeFlags::MIGRATE_TO);
+        peer.flags |= NodeFlags::REPLICA;
+        node.save_config(false);
+        node.update_state_later();
+    }
+    let Some(master) = master.filter(|&master| node.cluster[index].replica_of != Some(master))
+    else {
+        return;
+    };
+    if let Some(old) = node.cluster[index].replica_of {
+        remove_replica(node, old, index);
+    }
+    add_replica(node, master, index);
+    node.cluster[index].replica_of = Some(master);
+    let (id, master) = (node.cluster[index].id, node.cluster[master].id);
+    node.note(Fact::PeerRole {
+        node: id,
+        replica_of: Some(master),
+    });
+    node.save_config(false);
+}
+
+/// `clusterNodeAddSlave`.
+pub(crate) fn add_replica(node: &mut Node, master: PeerIndex, replica: PeerIndex) {
+    let master = &mut node.cluster[master];
+    if !master.replicas.contains(&replica) {
+        master.replicas.push(replica);
+        master.flags |= NodeFlags::MIGRATE_TO;
+    }
+}
+
+/// `clusterNodeRemoveSlave`.
+pub(crate) fn remove_replica(node: &mut Node, master: PeerIndex, replica: PeerIndex) {
+    let master = &mut node.cluster[master];
+    if let Some(place) = master.replicas.iter().position(|&known| known == replica) {
+        master.replicas.remove(place);
+        if master.replicas.is_empty() {
+            master.flags.remove(NodeFlags::MIGRATE_TO);
+        }
+    }
+}
+
+/// `CLUSTER FORGET`, after the checks.
+pub(crate) fn forget(node: &mut Node, index: PeerIndex) {
+    let id = node.cluster[index].id;
+    let until = node.wall().plus_ms(BLACKLIST_S * 1000);
+    node.cluster.blacklist.insert(id, until);
+    remove(node, index);
+    node.update_state_later();
+    node.save_config(false);
+}
+
+/// Takes a peer out of the table and out of all that points at it (`clusterDelNode`).
+pub(crate) fn remove(node: &mut Node, index: PeerIndex) {
+    node.cluster.importing.retain(|_, source| *source != index);
+    node.cluster.migrating.retain(|_, target| *target != index);
+    slots::release_all(node, index, SlotChange::OwnerGone);
+    for place in node.cluster.places() {
+        if place != index && node.cluster.get(place).is_some() {
+            node.cluster[place]
+                .reports
+                .retain(|report| report.by != index);
+        }
+    }
+    let peer = &node.cluster[index];
+    let (link, inbound, master) = (peer.link, peer.inbound_link, peer.replica_of);
+    let handshake = peer.in_handshake();
+    for replica in peer.replicas.clone() {
+        node.cluster[replica].replica_of = None;
+    }
+    if let Some(master) = master {
+        remove_replica(node, master, index);
+    }
+    for link in [link, inbound].into_iter().flatten() {
+        close_link(node, link);
+    }
+    if let Some(peer) = node.cluster.take(index)
+        && !handshake
+    {
+        node.note(Fact::NodeRemoved { node: peer.id });
+    }
+    node.manual_failover.peer_removed(index);
+}
+
+/// `CLUSTER RESET`, after the checks (`clusterReset`).
+pub(crate) fn reset(node: &mut Node, hard: bool) {
+    if node.cluster.myself().is_replica() {
+        set_master(node, MYSELF);
+        replication::unset_master(node);
+        let keys = node.store.clear();
+        node.note(Fact::Flushed { keys });
+        node.note(Fact::Role {
+            replica_of: None,
+            why: RoleChange::Reset,
+        });
+    }
+    node.cluster.migrating.clear();
+    node.cluster.importing.clear();
+    crate::manual_failover::reset(node);
+    let all: SlotSet = (0..crate::slot::SLOT_COUNT as u16).collect();
+    slots::release(node, &all, SlotChange::Operator);
+    for index in node.cluster.places().filter(|&index| index != MYSELF) {
+        if node.cluster.get(index).is_some() {
+            remove(node, index);
+        }
+    }
+    if hard {
+        node.cluster.current_epoch = 0;
+        node.cluster.last_vote_epoch = 0;
+        node.cluster.myself_mut().config_epoch = 0;
+        let id = node.random.names.node_id();
+        node.cluster.rename(MYSELF, id);
+        node.note(Fact::ConfigEpoch {
+            epoch: 0,
+            why: EpochChange::Reset,
+        });
+        node.note(Fact::HandshakeCompleted { node: id });
+    }
+    clients::redirect_blocked(node);
+    node.update_state_later();
+    node.save_config(true);
+}
+
+/// Whether a peer's pong takes back this node's own suspicion of it.
+pub(crate) fn heard_pong(node: &mut Node, index: PeerIndex) {
+    let now = node.wall();
+    let peer = &mut node.cluster[index];
+    peer.pong_received = now;
+    peer.ping_sent = None;
+    failure::reachable_again(node, index);
+}
