@@ -1,0 +1,188 @@
+//! The connection to a replica's master, decoded: the handshake's answers, the snapshot, the
+//! stream (`syncWithMaster`, `readSyncBulkPayload`).
+
+use bytes::{Buf, BytesMut};
+use redrill_node::wire::resp::{RequestDecoder, decode_reply};
+use redrill_node::wire::{rdb, resp};
+use redrill_node::{FromMaster, Reply, ReplicationId};
+
+/// The longest line before a snapshot, bytes.
+const MAX_LINE_LEN: usize = 1024;
+
+/// Length of the mark that ends a snapshot of unknown length, bytes (`CONFIG_RUN_ID_SIZE`).
+const MARK_LEN: usize = 40;
+
+/// What a master sends, by how far the connection has come.
+#[derive(Debug, Default)]
+pub(crate) enum MasterStream {
+    /// Answers to the handshake's commands, one reply each.
+    #[default]
+    Handshake,
+    /// After `+FULLRESYNC`: empty lines while the master prepares the snapshot, then its length.
+    SnapshotLen,
+    /// The snapshot.
+    Snapshot(SnapshotEnd),
+    /// The stream of commands.
+    Commands(RequestDecoder),
+}
+
+/// Where a snapshot ends.
+#[derive(Debug)]
+pub(crate) enum SnapshotEnd {
+    /// After so many bytes.
+    Len(usize),
+    /// At a mark; so many bytes have been searched for it.
+    Mark([u8; MARK_LEN], usize),
+}
+
+/// Why a master's bytes cannot be read on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MasterError {
+    #[error(transparent)]
+    Resp(#[from] resp::RespError),
+    #[error("the master's answer to PSYNC has the wrong syntax: {0}")]
+    Psync(String),
+    #[error("bad protocol from the master: expected the length of a snapshot, found {0}")]
+    SnapshotLen(String),
+    #[error("the master's snapshot cannot be loaded")]
+    Snapshot(#[from] rdb::RdbError),
+}
+
+impl MasterStream {
+    /// Takes the next thing off the front of `input`; `None` until it has arrived whole.
+    ///
+    /// # Errors
+    /// The connection is of no more use.
+    pub(crate) fn next(&mut self, input: &mut BytesMut) -> Result<Option<FromMaster>, MasterError> {
+        loop {
+            match self {
+                Self::Handshake => return self.handshake(input),
+                Self::SnapshotLen => {
+                    let Some(end) = snapshot_end(input)? else {
+                        return Ok(None);
+                    };
+                    *self = Self::Snapshot(end);
+                }
+                Self::Snapshot(end) => {
+                    let Some((snapshot, ending)) = end.cut(input) else {
+                        return Ok(None);
+                    };
+                    let snapshot = rdb::decode(&input[..snapshot])?;
+                    input.advance(ending);
+                    *self = Self::Commands(RequestDecoder::for_master());
+                    return Ok(Some(FromMaster::Snapshot(snapshot)));
+                }
+                Self::Commands(decoder) => {
+                    let request = decoder.next(input)?;
+                    return Ok(request.map(|request| FromMaster::Stream {
+                        command: request.command,
+                        wire_len: request.wire_len,
+                    }));
+                }
+            }
+        }
+    }
+
+    fn handshake(&mut self, input: &mut BytesMut) -> Result<Option<FromMaster>, MasterError> {
+        skip_empty_lines(input);
+        if input.is_empty() {
+            return Ok(None);
+        }
+        let Some((reply, len)) = decode_reply(input)? else {
+            return Ok(None);
+        };
+        input.advance(len);
+        let line = match &reply {
+            Reply::Simple(line) => line.as_ref(),
+            _other_kinds => return Ok(Some(FromMaster::Reply(reply))),
+        };
+        let mut words = line.split(' ');
+        match words.next() {
+            Some("FULLRESYNC") => {
+                let (id, offset) = full_resync(words)
+                    .ok_or_else(|| MasterError::Psync(line.escape_debug().to_string()))?;
+                *self = Self::SnapshotLen;
+                Ok(Some(FromMaster::FullResync { id, offset }))
+            }
+            Some("CONTINUE") => {
+                let id = words
+                    .next()
+                    .map(|id| ReplicationId::from_hex(id.trim_end().as_bytes()))
+                    .transpose()
+                    .map_err(|_| MasterError::Psync(line.escape_debug().to_string()))?;
+                *self = Self::Commands(RequestDecoder::for_master());
+                Ok(Some(FromMaster::Continue { id }))
+            }
+            Some(_) | None => Ok(Some(FromMaster::Reply(reply))),
+        }
+    }
+}
+
+impl SnapshotEnd {
+    /// Lengths of the snapshot and of the snapshot with its mark, once all of it has arrived.
+    fn cut(&mut self, input: &[u8]) -> Option<(usize, usize)> {
+        match self {
+            Self::Len(len) => (input.len() >= *len).then_some((*len, *len)),
+            Self::Mark(mark, searched) => {
+                let found = input
+                    .get(*searched..)?
+                    .windows(MARK_LEN)
+                    .position(|window| window == mark);
+                if let Some(place) = found {
+                    let len = *searched + place;
+                    return Some((len, len + MARK_LEN));
+                }
+                *searched = input.len().saturating_sub(MARK_LEN - 1).max(*searched);
+                None
+            }
+        }
+    }
+}
+
+fn full_resync<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<(ReplicationId, u64)> {
+    let id = ReplicationId::from_hex(words.next()?.as_bytes()).ok()?;
+    let offset = words.next()?.trim_end().parse().ok()?;
+    Some((id, offset))
+}
+
+/// Reads `$<length>` or `$EOF:<mark>`.
+fn snapshot_end(input: &mut BytesMut) -> Result<Option<SnapshotEnd>, MasterError> {
+    skip_empty_lines(input);
+    let window = &input[..input.len().min(MAX_LINE_LEN)];
+    let wrong = |line: &[u8]| {
+        let shown = &line[..line.len().min(64)];
+        Err(MasterError::SnapshotLen(shown.escape_ascii().to_string()))
+    };
+    let Some(end) = window.iter().position(|&byte| byte == b'\n') else {
+        return if input.len() >= MAX_LINE_LEN {
+            wrong(input)
+        } else {
+            Ok(None)
+        };
+    };
+    let line = input.split_to(end + 1);
+    let line = line.trim_ascii_end();
+    if let Some(mark) = line.strip_prefix(b"$EOF:") {
+        return match mark.try_into() {
+            Ok(mark) => Ok(Some(SnapshotEnd::Mark(mark, 0))),
+            Err(_) => wrong(line),
+        };
+    }
+    let len = line
+        .strip_prefix(b"$")
+        .and_then(|digits| std::str::from_utf8(digits).ok())
+        .and_then(|digits| digits.parse().ok());
+    match len {
+        Some(len) => Ok(Some(SnapshotEnd::Len(len))),
+        None => wrong(line),
+    }
+}
+
+/// A master keeps the connection alive with empty lines while it is busy.
+fn skip_empty_lines(input: &mut BytesMut) {
+    let empty = input
+        .iter()
+        .take_while(|byte| matches!(byte, b'\n' | b'\r'))
+        .count();
+    input.advance(empty);
+}
