@@ -48,6 +48,8 @@ pub enum Action {
         client: ClientId,
         /// The answer.
         reply: Reply,
+        /// Whether the client speaks RESP3 (`HELLO 3`) at this point of its replies.
+        resp3: bool,
     },
     /// Close a client's connection once its replies are sent. No `ClientClosed` answers.
     CloseClient {

@@ -113,6 +113,9 @@ pub enum FromMaster {
     Up,
     /// The connection failed or ended.
     Down(LinkFailure),
+    /// Bytes arrived that make nothing whole yet: an empty line of a master that prepares a
+    /// snapshot, or a part of one. The master is alive (`repl_transfer_lastio`).
+    Progress,
     /// The answer to a handshake command (`PING`, `AUTH`, `REPLCONF`).
     Reply(Reply),
     /// `+FULLRESYNC`: a snapshot follows.

@@ -87,6 +87,7 @@ pub(crate) fn from_master(node: &mut Node, event: FromMaster) {
             send(node, &["PING"]);
         }
         FromMaster::Down(_) => lost(node, state),
+        FromMaster::Progress => follower.last_interaction_s = now_s,
         FromMaster::Reply(reply) => answered(node, state, &reply),
         FromMaster::FullResync { id, offset } => {
             follower.incoming = Some((id, offset));
