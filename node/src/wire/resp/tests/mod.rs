@@ -1,0 +1,5 @@
+mod oracle;
+mod replies;
+mod requests;
+
+use super::*;
