@@ -209,7 +209,7 @@ fn take_in_member(node: &mut Node, link: LinkId, sender: PeerIndex, header: &Hea
         }
     }
     slots::take_in_header(node, sender, header);
-    epoch::resolve_collision(node, sender);
+    epoch::resolve_collision(node, sender, header.config_epoch);
     // The link may have been closed meanwhile; upstream then reads freed memory, we look again.
     let teller = node
         .cluster

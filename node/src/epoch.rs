@@ -45,11 +45,11 @@ pub(crate) fn set_own(node: &mut Node, epoch: u64, why: EpochChange) {
 }
 
 /// Two masters have the same config epoch: the one with the smaller id takes a new one
-/// (`clusterHandleConfigEpochCollision`).
-pub(crate) fn resolve_collision(node: &mut Node, sender: PeerIndex) {
+/// (`clusterHandleConfigEpochCollision`). `announced` is what the other's header says.
+pub(crate) fn resolve_collision(node: &mut Node, sender: PeerIndex, announced: u64) {
     let (myself, other) = (node.cluster.myself(), &node.cluster[sender]);
-    let collides =
-        other.config_epoch == myself.config_epoch && other.is_master() && myself.is_master();
+    let same = announced == myself.config_epoch && other.config_epoch == myself.config_epoch;
+    let collides = same && other.is_master() && myself.is_master();
     if !collides || other.id <= myself.id || node.has_bug(Bug::NoCollisionHandling) {
         return;
     }
@@ -71,8 +71,11 @@ pub(crate) fn adopt(node: &mut Node, sender: PeerIndex, current_epoch: u64, conf
 pub(crate) fn set_peer(node: &mut Node, index: PeerIndex, epoch: u64) {
     let peer = &mut node.cluster[index];
     peer.config_epoch = epoch;
-    let id = peer.id;
-    node.note(Fact::PeerConfigEpoch { node: id, epoch });
+    let (id, is_master) = (peer.id, peer.is_master());
+    if is_master {
+        // A replica announces its master's epoch: that is no news.
+        node.note(Fact::PeerConfigEpoch { node: id, epoch });
+    }
     node.save_config(true);
 }
 

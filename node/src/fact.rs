@@ -90,14 +90,13 @@ pub enum Fact {
         /// The peer.
         node: NodeId,
     },
-    /// A voting master's gossip reported a peer as failing; also each renewal of such a report.
+    /// A master's gossip reported a peer as failing. Renewals of the report are not noted; the
+    /// age of the last one stands in [`Fact::MarkedFailing`].
     FailureReported {
         /// The peer reported.
         node: NodeId,
         /// Who reported it.
         by: NodeId,
-        /// False for a renewal.
-        first: bool,
     },
     /// A reporter took its report back.
     FailureReportWithdrawn {

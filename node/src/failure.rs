@@ -40,18 +40,13 @@ pub(crate) fn suspect_if_silent(
 pub(crate) fn report(node: &mut Node, index: PeerIndex, by: PeerIndex) {
     let now = node.wall();
     let reports = &mut node.cluster[index].reports;
-    let known = reports.iter_mut().find(|report| report.by == by);
-    let first = known.is_none();
-    match known {
-        Some(report) => report.at = now,
-        None => reports.push(Report { by, at: now }),
+    if let Some(report) = reports.iter_mut().find(|report| report.by == by) {
+        report.at = now;
+        return;
     }
+    reports.push(Report { by, at: now });
     let (id, by) = (node.cluster[index].id, node.cluster[by].id);
-    node.note(Fact::FailureReported {
-        node: id,
-        by,
-        first,
-    });
+    node.note(Fact::FailureReported { node: id, by });
 }
 
 /// A master no longer reports a peer (`clusterNodeDelFailureReport`).

@@ -89,10 +89,9 @@ impl Fact {
             Self::NoLongerPossiblyFailing { node } => {
                 format!("*** NODE {} answers again, PFAIL removed", name(*node))
             }
-            Self::FailureReported { node, by, first } => {
-                let verb = if *first { "reported" } else { "still reports" };
+            Self::FailureReported { node, by } => {
                 let (by, node) = (name(*by), name(*node));
-                format!("Node {by} {verb} node {node} as not reachable.")
+                format!("Node {by} reported node {node} as not reachable.")
             }
             Self::FailureReportWithdrawn { node, by } => {
                 let (by, node) = (name(*by), name(*node));
@@ -314,13 +313,7 @@ impl Fact {
             | Self::WritesPaused
             | Self::WritesResumed
             | Self::BadCommand { .. } => LogLevel::Verbose,
-            Self::FailureReported { first, .. } => {
-                if *first {
-                    LogLevel::Verbose
-                } else {
-                    LogLevel::Debug
-                }
-            }
+            Self::FailureReported { .. } => LogLevel::Verbose,
             Self::HandshakeStarted { .. }
             | Self::HandshakeCompleted { .. }
             | Self::NodeAdded { .. }
@@ -509,7 +502,6 @@ mod tests {
             Fact::FailureReported {
                 node: master,
                 by: promoted,
-                first: true,
             },
             Fact::PossiblyFailing { node: master },
             Fact::MarkedFailing {
@@ -632,17 +624,6 @@ mod tests {
         };
         let line = fact.log_line(&|_| "r2".to_owned());
         assert_eq!(line, "Failover auth granted to r2 for epoch 8");
-    }
-
-    #[test]
-    fn a_renewed_report_does_not_read_as_a_new_one() {
-        let report = |first| Fact::FailureReported {
-            node: id(MASTER),
-            by: id(OTHER),
-            first,
-        };
-        assert!(report(true).log_line(&hex).contains("reported node"));
-        assert!(!report(false).log_line(&hex).contains("reported node"));
     }
 
     #[test]

@@ -221,7 +221,12 @@ fn redis_7_0_counts_old_votes_again_after_a_role_change() {
     let starts = cluster.count(|fact| matches!(fact, Fact::ElectionStarted { .. }));
     let wins = winners(&cluster).len();
     assert_eq!((starts, wins), (2, 3), "{}", cluster.log());
-    assert_eq!(cluster.node(0).view().current_epoch(), epochs_before);
+    assert_eq!(
+        cluster.node(0).view().current_epoch(),
+        epochs_before,
+        "{}",
+        cluster.log()
+    );
 }
 
 #[test]

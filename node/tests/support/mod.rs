@@ -157,7 +157,7 @@ impl Cluster {
             .collect();
         for (near, far) in broken {
             self.links.remove(&near);
-            if far.0 != host {
+            if far.0 != host && !self.cut.contains(&(host, far.0)) {
                 self.input_later(
                     far.0,
                     Input::LinkDown {
@@ -171,7 +171,7 @@ impl Cluster {
             if replica == host {
                 self.masters_of.remove(&replica);
                 self.input_later(master, Input::ClientClosed { client });
-            } else if master == host {
+            } else if master == host && !self.cut.contains(&(host, replica)) {
                 self.masters_of.remove(&replica);
                 self.input_later(
                     replica,
