@@ -36,6 +36,14 @@ pub(crate) enum Ending {
     Kill,
 }
 
+/// Whom a connection serves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Owner {
+    Link(LinkId),
+    Client(ClientId),
+    Master,
+}
+
 /// Bytes that the server has not been able to hand to the kernel yet, by connection. Connections
 /// with nothing queued are left out.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -140,6 +148,23 @@ impl Control {
 
     pub(crate) fn ending(&self) -> Option<Ending> {
         self.0.ending.get()
+    }
+
+    /// Notes how many bytes wait on a connection.
+    pub(crate) fn note_queue(&self, owner: Owner, queued: usize) {
+        fn note<K: Ord>(queues: &mut BTreeMap<K, usize>, key: K, queued: usize) {
+            if queued == 0 {
+                queues.remove(&key);
+            } else {
+                queues.insert(key, queued);
+            }
+        }
+        let mut queues = self.0.queued.borrow_mut();
+        match owner {
+            Owner::Link(link) => note(&mut queues.links, link, queued),
+            Owner::Client(client) => note(&mut queues.clients, client, queued),
+            Owner::Master => queues.master = queued,
+        }
     }
 
     /// How often the process was frozen: a poll during which it grows was interrupted.

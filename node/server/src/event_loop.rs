@@ -1,12 +1,16 @@
 //! The event loop: Redis's order of a turn (`aeProcessEvents`).
 
+mod carry_out;
+mod descriptors;
+mod poll;
 mod timer;
 
+use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
-use std::task::Poll;
 
-use redrill_node::{Action, Config, ConfigError, Input, Mono, Node, Seed};
+use redrill_node::{Action, Bug, ClientId, Config, ConfigError, Input, Node, Seed};
 
 use crate::clock::Clock;
 use crate::control::{Control, Ending};
@@ -14,7 +18,12 @@ use crate::disk::Disk;
 use crate::network::Network;
 use crate::observer::Observer;
 use crate::ready::{ReadyList, Token};
+use crate::shim::nodes_conf;
+use descriptors::{Descriptors, Kind};
 use timer::Timer;
+
+/// The most one read takes off a connection, bytes.
+const SCRATCH_LEN: usize = 64 << 10;
 
 /// One server process: what it is made of.
 #[derive(Debug)]
@@ -50,6 +59,9 @@ pub enum ServeError {
     /// The state file exists and cannot be read.
     #[error("can't read the cluster config file")]
     LoadState(#[source] io::Error),
+    /// The state file is not one.
+    #[error("unrecoverable error: corrupted cluster config file")]
+    BadState(#[source] nodes_conf::NodesConfError),
     /// The node cannot run with this configuration or this state file.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -99,29 +111,46 @@ enum Stop {
     Failed(ServeError),
 }
 
-/// How a poll ended.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Polled {
-    /// Descriptors are ready.
-    Ready,
-    /// Time is up.
-    TimedOut,
-    /// A signal ended it (`EINTR`): no descriptor is looked at in this turn.
-    Interrupted,
-}
-
-struct EventLoop<N, C, D, O> {
+struct EventLoop<N: Network, C, D, O> {
     network: N,
     clock: C,
     disk: D,
     observer: O,
     control: Control,
+    torn_state_file: bool,
     ready: Arc<ReadyList>,
+    descriptors: Descriptors<N>,
     timer: Timer,
+    /// Number of polls that reported something.
+    turn: u64,
+    /// Links accepted have odd numbers; the node gives even ones to those it opens.
+    next_accepted_link: u64,
+    last_client: u64,
+    /// Connections with something to flush.
+    dirty: Vec<Token>,
+    /// Clients closed by the shell of which the node is still to be told.
+    closed: VecDeque<ClientId>,
+    // Kept for their memory.
     actions: Vec<Action>,
+    reported: Vec<Token>,
+    scratch: Box<[u8]>,
 }
 
-async fn run<N, C, D, O>(server: Server<N, C, D, O>) -> Result<std::convert::Infallible, Stop>
+async fn run<N, C, D, O>(server: Server<N, C, D, O>) -> Result<Infallible, Stop>
+where
+    N: Network,
+    C: Clock,
+    D: Disk,
+    O: Observer,
+{
+    let mut event_loop = start(server).await?;
+    loop {
+        event_loop.turn().await?;
+    }
+}
+
+/// Loads the state, makes the node and listens.
+async fn start<N, C, D, O>(server: Server<N, C, D, O>) -> Result<EventLoop<N, C, D, O>, Stop>
 where
     N: Network,
     C: Clock,
@@ -137,22 +166,57 @@ where
         observer,
         control,
     } = server;
-    let node = Node::new(config, seed, None, clock.now())
-        .map_err(|error| Stop::Failed(ServeError::Config(error)))?;
+    let content = control
+        .wait_for(disk.load())
+        .await
+        .ok_or(Stop::Killed)?
+        .map_err(ServeError::LoadState)?;
+    observer.state_loaded(clock.now(), content.as_deref());
+    // An empty file is one that a first start made and never wrote (`clusterLoadConfig`).
+    let saved = content
+        .filter(|content| !content.is_empty())
+        .map(|content| nodes_conf::decode(&content))
+        .transpose()
+        .map_err(ServeError::BadState)?;
+    let (client_port, bus_port) = (config.port, config.bus_port);
+    let torn_state_file = config.has_bug(Bug::TornStateFile);
+    let node = Node::new(config, seed, saved, clock.now()).map_err(ServeError::Config)?;
     control.install(node);
-    let mut event_loop = EventLoop {
+    let ready = Arc::new(ReadyList::default());
+    let mut descriptors = Descriptors::new(Arc::clone(&ready));
+    let listener = listen(&network, &control, client_port).await?;
+    descriptors.add(|_| Kind::ClientListener(listener));
+    let listener = listen(&network, &control, bus_port).await?;
+    descriptors.add(|_| Kind::BusListener(listener));
+    Ok(EventLoop {
         network,
         clock,
         disk,
         observer,
         control,
-        ready: Arc::new(ReadyList::default()),
+        torn_state_file,
+        ready,
+        descriptors,
         timer: Timer::default(),
+        turn: 0,
+        next_accepted_link: 1,
+        last_client: 0,
+        dirty: Vec::new(),
+        closed: VecDeque::new(),
         actions: Vec::new(),
-    };
-    loop {
-        event_loop.turn().await?;
-    }
+        reported: Vec::new(),
+        scratch: vec![0; SCRATCH_LEN].into_boxed_slice(),
+    })
+}
+
+async fn listen<N: Network>(
+    network: &N,
+    control: &Control,
+    port: u16,
+) -> Result<N::Listener, Stop> {
+    let listener = control.wait_for(network.listen(port)).await;
+    let listener = listener.ok_or(Stop::Killed)?;
+    Ok(listener.map_err(|source| ServeError::Listen { port, source })?)
 }
 
 impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
@@ -161,14 +225,14 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
     async fn turn(&mut self) -> Result<(), Stop> {
         let timeout_us = self.until_next_wake_us();
         self.input(Input::TurnEnd).await?;
+        self.flush();
+        self.report_closed().await?;
         if self.control.ending() == Some(Ending::Stop) {
             return Err(Stop::Stopped);
         }
         let ends_at = timer::poll_ends_at(self.clock.now().mono, timeout_us);
-        if self.poll(ends_at).await? == Polled::Ready {
-            let mut ready = Vec::<Token>::new();
-            self.ready.take(&mut ready);
-        }
+        self.poll_and_read(ends_at).await?;
+        self.report_closed().await?;
         if self.until_next_wake_us() == 0 {
             self.input(Input::Wake).await?;
         }
@@ -181,44 +245,10 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
         };
         wake.at.0.saturating_sub(self.clock.now().mono.0)
     }
+}
 
-    /// Waits until a descriptor is ready, the process is thawed, or time is up.
-    async fn poll(&mut self, ends_at: Mono) -> Result<Polled, Stop> {
-        if !self.ready.is_empty() || self.clock.now().mono >= ends_at {
-            // Nothing to wait for, yet the network has to be asked what else is ready.
-            tokio::task::yield_now().await;
-        }
-        let freezes = self.control.freezes();
-        std::future::poll_fn(|context| {
-            self.control.watch(context.waker());
-            if self.control.ending() == Some(Ending::Kill) {
-                return Poll::Ready(Err(Stop::Killed));
-            }
-            if self.control.is_frozen() {
-                return Poll::Pending;
-            }
-            if self.control.freezes() > freezes || self.control.ending().is_some() {
-                return Poll::Ready(Ok(Polled::Interrupted));
-            }
-            if !self.ready.wait(context.waker()) {
-                return Poll::Ready(Ok(Polled::Ready));
-            }
-            self.timer
-                .poll_due(&self.clock, ends_at, context)
-                .map(|()| Ok(Polled::TimedOut))
-        })
-        .await
-    }
-
-    async fn input(&mut self, input: Input) -> Result<(), Stop> {
-        let mut actions = std::mem::take(&mut self.actions);
-        self.control.handle(self.clock.now(), input, &mut actions);
-        for action in actions.drain(..) {
-            if let Action::Note(fact) = action {
-                self.observer.fact(self.clock.now(), fact);
-            }
-        }
-        self.actions = actions;
-        Ok(())
+impl From<ServeError> for Stop {
+    fn from(error: ServeError) -> Self {
+        Self::Failed(error)
     }
 }

@@ -9,9 +9,13 @@ mod clock;
 mod control;
 mod disk;
 mod event_loop;
+pub mod kernel;
+mod master;
 mod network;
 mod observer;
+mod pipe;
 mod ready;
+mod shim;
 
 pub use clock::Clock;
 pub use control::{Control, QueuedBytes};

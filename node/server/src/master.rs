@@ -1,10 +1,11 @@
 //! The connection to a replica's master, decoded: the handshake's answers, the snapshot, the
 //! stream (`syncWithMaster`, `readSyncBulkPayload`).
 
+use crate::shim::rdb;
 use bytes::{Buf, BytesMut};
+use redrill_node::wire::resp;
 use redrill_node::wire::resp::{RequestDecoder, decode_reply};
-use redrill_node::wire::{rdb, resp};
-use redrill_node::{FromMaster, Reply, ReplicationId};
+use redrill_node::{FromMaster, ReplicationId, Reply};
 
 /// The longest line before a snapshot, bytes.
 const MAX_LINE_LEN: usize = 1024;
@@ -80,6 +81,14 @@ impl MasterStream {
                     }));
                 }
             }
+        }
+    }
+
+    /// Whether the handshake and the snapshot are over.
+    pub(crate) const fn carries_commands(&self) -> bool {
+        match self {
+            Self::Commands(_) => true,
+            Self::Handshake | Self::SnapshotLen | Self::Snapshot(_) => false,
         }
     }
 

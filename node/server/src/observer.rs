@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use redrill_node::wire::bus::BusError;
 use redrill_node::wire::resp::RespError;
-use redrill_node::{ClientId, Fact, LinkFailure, LinkId, Now};
+use redrill_node::{ClientId, Fact, LinkFailure, LinkId, Mono, Now};
 
 /// Watches a server. Every method does nothing unless it is overridden.
 ///
@@ -51,9 +51,9 @@ pub trait Observer: 'static {
         let _ = (at, client, peer);
     }
 
-    /// The event loop stands still (`DEBUG SLEEP`) until about `until_us` of the monotonic clock.
-    fn sleeping(&self, at: Now, until_us: u64) {
-        let _ = (at, until_us);
+    /// The event loop stands still (`DEBUG SLEEP`) until the monotonic clock shows `until`.
+    fn sleeping(&self, at: Now, until: Mono) {
+        let _ = (at, until);
     }
 }
 
@@ -96,7 +96,7 @@ impl<O: Observer + ?Sized> Observer for std::rc::Rc<O> {
         (**self).client_accepted(at, client, peer);
     }
 
-    fn sleeping(&self, at: Now, until_us: u64) {
-        (**self).sleeping(at, until_us);
+    fn sleeping(&self, at: Now, until: Mono) {
+        (**self).sleeping(at, until);
     }
 }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::{Buf, BytesMut};
 use redrill_node::LinkFailure;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::ReadBuf;
 
 use crate::network::Stream;
 use crate::ready::Readiness;
@@ -44,15 +44,15 @@ enum Ahead {
 }
 
 impl<S: Stream> Pipe<S> {
-    /// A pipe over a connection that is up. The caller marks it ready, for bytes may wait.
-    pub(crate) fn new(stream: S, readiness: Arc<Readiness>) -> Self {
+    /// A pipe over a connection that is up, by which `output` is to leave. The caller marks it ready, for bytes may wait.
+    pub(crate) fn new(stream: S, readiness: Arc<Readiness>, output: BytesMut) -> Self {
         Self {
             stream,
             waker: Waker::from(Arc::clone(&readiness)),
             readiness,
             input: BytesMut::new(),
             ahead: None,
-            output: BytesMut::new(),
+            output,
             broken: None,
         }
     }
@@ -106,9 +106,17 @@ impl<S: Stream> Pipe<S> {
         self.readiness.mark_ready();
     }
 
-    /// Where to put what is to leave.
-    pub(crate) fn output(&mut self) -> &mut BytesMut {
-        &mut self.output
+    /// Where to put what is to leave; `None` once the connection is over.
+    pub(crate) const fn output(&mut self) -> Option<&mut BytesMut> {
+        match self.broken {
+            None => Some(&mut self.output),
+            Some(_) => None,
+        }
+    }
+
+    /// Why the connection is over, if it is known to be.
+    pub(crate) const fn broken(&self) -> Option<LinkFailure> {
+        self.broken
     }
 
     /// Bytes the kernel has not taken yet.

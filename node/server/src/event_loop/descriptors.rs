@@ -6,9 +6,11 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use bytes::BytesMut;
 use redrill_node::wire::{bus, resp};
 use redrill_node::{ClientId, LinkId};
 
+use crate::control::Owner;
 use crate::master::MasterStream;
 use crate::network::Network;
 use crate::pipe::Pipe;
@@ -31,13 +33,16 @@ pub(super) struct Descriptor<N: Network> {
     pub(super) reported: (u64, usize),
     /// Whether something was queued since the last flush.
     pub(super) dirty: bool,
+    /// Bytes queued, as last told to the control.
+    pub(super) noted_queue: usize,
     pub(super) kind: Kind<N>,
 }
 
 pub(super) enum Kind<N: Network> {
     ClientListener(N::Listener),
     BusListener(N::Listener),
-    Connecting(Owner, Attempt<N::Stream>),
+    /// With what is to leave once it is up.
+    Connecting(Owner, Attempt<N::Stream>, BytesMut),
     Link(LinkId, Pipe<N::Stream>, bus::Decoder),
     Client(ClientId, Pipe<N::Stream>, Client),
     Master(Pipe<N::Stream>, MasterStream),
@@ -60,14 +65,6 @@ pub(super) enum Closing {
     Node,
     /// The shell, after bytes that are no command.
     Shell,
-}
-
-/// Whom a connection serves.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Owner {
-    Link(LinkId),
-    Client(ClientId),
-    Master,
 }
 
 /// What a ready descriptor is to be asked.
@@ -108,7 +105,13 @@ impl<N: Network> Descriptors<N> {
             self.table.remove(&replaced);
         }
         readiness.mark_ready();
-        let descriptor = Descriptor { readiness, reported: (0, 0), dirty: false, kind };
+        let descriptor = Descriptor {
+            readiness,
+            reported: (0, 0),
+            dirty: false,
+            noted_queue: 0,
+            kind,
+        };
         self.table.insert(token, descriptor);
         token
     }
@@ -124,6 +127,21 @@ impl<N: Network> Descriptors<N> {
 
     pub(super) fn get_mut(&mut self, token: Token) -> Option<&mut Descriptor<N>> {
         self.table.get_mut(&token)
+    }
+
+    pub(super) fn kind_mut(&mut self, token: Token) -> Option<&mut Kind<N>> {
+        Some(&mut self.table.get_mut(&token)?.kind)
+    }
+
+    /// Where to put what is to leave by a connection, up or on its way.
+    pub(super) fn output(&mut self, token: Token) -> Option<&mut BytesMut> {
+        match self.kind_mut(token)? {
+            Kind::ClientListener(_) | Kind::BusListener(_) => None,
+            Kind::Connecting(_, _, waiting) => Some(waiting),
+            Kind::Link(_, pipe, _) | Kind::Client(_, pipe, _) | Kind::Master(pipe, _) => {
+                pipe.output()
+            }
+        }
     }
 
     /// Closes a descriptor.
@@ -144,7 +162,7 @@ impl<N: Network> Kind<N> {
         match self {
             Self::ClientListener(_) => Role::ClientListener,
             Self::BusListener(_) => Role::BusListener,
-            Self::Connecting(owner, _) => Role::Connecting(*owner),
+            Self::Connecting(owner, ..) => Role::Connecting(*owner),
             Self::Link(link, ..) => Role::Connected(Owner::Link(*link)),
             Self::Client(client, ..) => Role::Connected(Owner::Client(*client)),
             Self::Master(..) => Role::Connected(Owner::Master),
@@ -162,9 +180,7 @@ impl<N: Network> Kind<N> {
     pub(super) const fn pipe(&mut self) -> Option<&mut Pipe<N::Stream>> {
         match self {
             Self::ClientListener(_) | Self::BusListener(_) | Self::Connecting(..) => None,
-            Self::Link(_, pipe, _) | Self::Client(_, pipe, _) | Self::Master(pipe, _) => {
-                Some(pipe)
-            }
+            Self::Link(_, pipe, _) | Self::Client(_, pipe, _) | Self::Master(pipe, _) => Some(pipe),
         }
     }
 }

@@ -1,0 +1,222 @@
+//! Actions, carried out in order.
+
+use std::net::SocketAddr;
+
+use crate::shim::{nodes_conf, rdb};
+use bytes::BytesMut;
+use redrill_node::wire::{bus, resp};
+use redrill_node::{
+    Action, ClientId, Input, LinkId, Message, ReplicationId, SavedState, Snapshot, ToMaster,
+    ToReplica,
+};
+
+use super::descriptors::{Closing, Kind};
+use super::{EventLoop, ServeError, Stop};
+use crate::clock::Clock;
+use crate::control::Owner;
+use crate::disk::{Disk, Replace};
+use crate::network::Network;
+use crate::observer::Observer;
+use crate::ready::Token;
+
+impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
+    /// Gives the node an input and does what it asks for.
+    pub(super) async fn input(&mut self, input: Input) -> Result<(), Stop> {
+        let mut actions = std::mem::take(&mut self.actions);
+        self.control.handle(self.clock.now(), input, &mut actions);
+        for action in actions.drain(..) {
+            self.carry_out(action).await?;
+        }
+        self.actions = actions;
+        Ok(())
+    }
+
+    async fn carry_out(&mut self, action: Action) -> Result<(), Stop> {
+        match action {
+            Action::Persist { state, sync } => self.persist(&state, sync).await?,
+            Action::ConnectLink { link, to } => self.open(Owner::Link(link), to),
+            Action::SendBus { link, message } => self.send_bus(link, &message),
+            Action::CloseLink { link } => self.close_owned(Owner::Link(link)),
+            Action::Reply {
+                client,
+                reply,
+                resp3,
+            } => self.queue(Owner::Client(client), |output| {
+                resp::encode_reply(&reply, resp3, output);
+            }),
+            Action::CloseClient { client } => self.close_client(client),
+            Action::Sleep { duration_us } => self.sleep(duration_us).await?,
+            Action::ConnectMaster { to } => self.open(Owner::Master, to),
+            Action::ToMaster(ToMaster::Command(command)) => self.queue(Owner::Master, |output| {
+                resp::encode_command(&command, output);
+            }),
+            Action::CloseMaster => self.close_owned(Owner::Master),
+            Action::ToReplica { client, what } => self.send_to_replica(client, &what),
+            Action::Note(fact) => self.observer.fact(self.clock.now(), fact),
+        }
+        Ok(())
+    }
+
+    /// Writes the state file. What was queued before leaves before, what is queued after leaves
+    /// after.
+    async fn persist(&mut self, state: &SavedState, sync: bool) -> Result<(), Stop> {
+        self.flush();
+        let content = nodes_conf::encode(state);
+        self.observer.state_saving(self.clock.now(), &content, sync);
+        let replace = if self.torn_state_file {
+            Replace::InPlace
+        } else {
+            Replace::Atomic
+        };
+        let save = self.disk.save(content, replace, sync);
+        match self.control.wait_for(save).await {
+            Some(Ok(())) => {
+                self.observer.state_saved(self.clock.now(), sync);
+                Ok(())
+            }
+            Some(Err(error)) => Err(Stop::Failed(ServeError::SaveState(error))),
+            None => Err(Stop::Killed),
+        }
+    }
+
+    /// `DEBUG SLEEP`: the whole loop stands still, the kernel goes on.
+    async fn sleep(&mut self, duration_us: u64) -> Result<(), Stop> {
+        let now = self.clock.now();
+        let until = now.mono.plus_us(duration_us);
+        self.observer.sleeping(now, until);
+        let sleep = self.clock.sleep_until(until);
+        self.control.wait_for(sleep).await.ok_or(Stop::Killed)
+    }
+}
+
+/// What leaves.
+impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
+    /// Offers the kernel all that was queued since the last flush
+    /// (`handleClientsWithPendingWrites`).
+    pub(super) fn flush(&mut self) {
+        for place in 0..self.dirty.len() {
+            let token = self.dirty[place];
+            if let Some(descriptor) = self.descriptors.get_mut(token) {
+                descriptor.dirty = false;
+                self.write(token);
+            }
+        }
+        self.dirty.clear();
+    }
+
+    /// Tells the node of the clients that the shell itself closed.
+    pub(super) async fn report_closed(&mut self) -> Result<(), Stop> {
+        while let Some(client) = self.closed.pop_front() {
+            self.input(Input::ClientClosed { client }).await?;
+        }
+        Ok(())
+    }
+
+    /// Offers the kernel what is queued on one connection, and closes it if that was the last.
+    pub(super) fn write(&mut self, token: Token) {
+        let Some(descriptor) = self.descriptors.get_mut(token) else {
+            return;
+        };
+        let Some(pipe) = descriptor.kind.pipe() else {
+            return;
+        };
+        pipe.write();
+        let (queued, broken) = (pipe.queued(), pipe.broken().is_some());
+        let noted = std::mem::replace(&mut descriptor.noted_queue, queued);
+        if let (true, Some(owner)) = (noted != queued, descriptor.kind.owner()) {
+            self.control.note_queue(owner, queued);
+        }
+        if let Kind::Client(client, _, state) = &descriptor.kind
+            && let (Some(closing), 0, false) = (state.closing, queued, broken)
+        {
+            if closing == Closing::Shell {
+                self.closed.push_back(*client);
+            }
+            self.close(token);
+        }
+    }
+
+    /// Closes a connection at once.
+    pub(super) fn close(&mut self, token: Token) {
+        let Some(descriptor) = self.descriptors.remove(token) else {
+            return;
+        };
+        if let (true, Some(owner)) = (descriptor.noted_queue > 0, descriptor.kind.owner()) {
+            self.control.note_queue(owner, 0);
+        }
+    }
+
+    pub(super) fn mark_dirty(&mut self, token: Token) {
+        if let Some(descriptor) = self.descriptors.get_mut(token)
+            && !std::mem::replace(&mut descriptor.dirty, true)
+        {
+            self.dirty.push(token);
+        }
+    }
+
+    fn open(&mut self, owner: Owner, to: SocketAddr) {
+        self.close_owned(owner);
+        let attempt = Box::pin(self.network.connect(to));
+        self.descriptors
+            .add(|_| Kind::Connecting(owner, attempt, BytesMut::new()));
+    }
+
+    fn close_owned(&mut self, owner: Owner) {
+        if let Some(token) = self.descriptors.token(owner) {
+            self.close(token);
+        }
+    }
+
+    fn close_client(&mut self, client: ClientId) {
+        let Some(token) = self.descriptors.token(Owner::Client(client)) else {
+            return;
+        };
+        if let Some(Kind::Client(_, pipe, state)) = self.descriptors.kind_mut(token) {
+            if pipe.broken().is_some() {
+                return self.close(token);
+            }
+            state.closing = Some(Closing::Node);
+            self.mark_dirty(token);
+        }
+    }
+
+    /// Puts bytes into a connection's output, if it is there.
+    fn queue(&mut self, owner: Owner, put: impl FnOnce(&mut BytesMut)) {
+        let Some(token) = self.descriptors.token(owner) else {
+            return;
+        };
+        if let Some(output) = self.descriptors.output(token) {
+            put(output);
+            self.mark_dirty(token);
+        }
+    }
+
+    fn send_bus(&mut self, link: LinkId, message: &Message) {
+        self.queue(Owner::Link(link), |output| bus::encode(message, output));
+    }
+
+    fn send_to_replica(&mut self, client: ClientId, what: &ToReplica) {
+        self.queue(Owner::Client(client), |output| match what {
+            ToReplica::FullResync {
+                id,
+                offset,
+                snapshot,
+            } => {
+                put_full_resync(*id, *offset, snapshot, output);
+            }
+            ToReplica::Continue { id } => {
+                output.extend_from_slice(format!("+CONTINUE {id}\r\n").as_bytes());
+            }
+            ToReplica::Stream(command) => resp::encode_command(command, output),
+        });
+    }
+}
+
+/// `+FULLRESYNC` and the snapshot, its length before it.
+fn put_full_resync(id: ReplicationId, offset: u64, snapshot: &Snapshot, output: &mut BytesMut) {
+    let mut content = BytesMut::new();
+    rdb::encode(snapshot, &mut content);
+    let len = content.len();
+    output.extend_from_slice(format!("+FULLRESYNC {id} {offset}\r\n${len}\r\n").as_bytes());
+    output.unsplit(content);
+}
