@@ -23,6 +23,7 @@ const NOBODY: u16 = u16::MAX;
 pub struct ClusterState {
     peers: Vec<Option<Peer>>,
     by_id: BTreeMap<NodeId, PeerIndex>,
+    buckets: Buckets,
     links: BTreeMap<LinkId, Link>,
     owners: Box<[u16; SLOT_COUNT]>,
     /// Slots whose owner no longer claims them (`owner_not_claiming_slot`, from 7.0.13).
@@ -194,8 +195,11 @@ impl Peer {
 }
 
 impl ClusterState {
-    pub(crate) fn new(myself: Peer) -> Self {
+    pub(crate) fn new(myself: Peer, hash_seed: u64) -> Self {
+        let mut buckets = Buckets::new(hash_seed);
+        buckets.insert(myself.id, MYSELF);
         Self {
+            buckets,
             by_id: BTreeMap::from([(myself.id, MYSELF)]),
             peers: vec![Some(myself)],
             links: BTreeMap::new(),
@@ -261,13 +265,8 @@ impl ClusterState {
 
     /// A place drawn by `random`, which returns a number below its argument
     /// (`dictGetRandomKey`).
-    pub(crate) fn random_peer(&self, mut random: impl FnMut(u32) -> u32) -> PeerIndex {
-        loop {
-            let index = PeerIndex(random(self.peers.len() as u32) as u16);
-            if self.get(index).is_some() {
-                return index;
-            }
-        }
+    pub(crate) fn random_peer(&self, random: impl FnMut(u32) -> u32) -> PeerIndex {
+        self.buckets.draw(random)
     }
 
     pub(crate) fn add(&mut self, peer: Peer) -> PeerIndex {
@@ -283,7 +282,14 @@ impl ClusterState {
         } else {
             self.peers[place] = Some(peer);
         }
+        if self.buckets.is_full() {
+            self.buckets.double();
+            for (&id, &index) in &self.by_id {
+                self.buckets.insert(id, index);
+            }
+        }
         self.by_id.insert(id, index);
+        self.buckets.insert(id, index);
         index
     }
 
@@ -291,13 +297,16 @@ impl ClusterState {
     pub(crate) fn take(&mut self, index: PeerIndex) -> Option<Peer> {
         let peer = self.peers.get_mut(usize::from(index.0))?.take()?;
         self.by_id.remove(&peer.id);
+        self.buckets.remove(peer.id, index);
         Some(peer)
     }
 
     pub(crate) fn rename(&mut self, index: PeerIndex, id: NodeId) {
         let old = std::mem::replace(&mut self[index].id, id);
         self.by_id.remove(&old);
+        self.buckets.remove(old, index);
         self.by_id.insert(id, index);
+        self.buckets.insert(id, index);
     }
 
     /// The owner of a slot.
@@ -369,6 +378,66 @@ impl std::ops::IndexMut<PeerIndex> for ClusterState {
         match &mut self.peers[usize::from(index.0)] {
             Some(peer) => peer,
             None => unreachable!("peer {} was removed", index.0),
+        }
+    }
+}
+
+/// The hash table that upstream keeps its nodes in, as far as it shows: a random node is drawn by
+/// drawing a bucket first, so nodes that share a bucket are pinged and spoken of less often.
+#[derive(Clone, Debug)]
+struct Buckets {
+    seed: u64,
+    count: usize,
+    buckets: Vec<Vec<PeerIndex>>,
+}
+
+impl Buckets {
+    /// `DICT_HT_INITIAL_SIZE`.
+    const INITIAL: usize = 4;
+
+    fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            count: 0,
+            buckets: vec![Vec::new(); Self::INITIAL],
+        }
+    }
+
+    fn bucket(&self, id: NodeId) -> usize {
+        xxhash_rust::xxh3::xxh3_64_with_seed(&id.0, self.seed) as usize & (self.buckets.len() - 1)
+    }
+
+    fn insert(&mut self, id: NodeId, index: PeerIndex) {
+        self.count += 1;
+        let bucket = self.bucket(id);
+        self.buckets[bucket].push(index);
+    }
+
+    fn remove(&mut self, id: NodeId, index: PeerIndex) {
+        let bucket = self.bucket(id);
+        self.buckets[bucket].retain(|&held| held != index);
+        self.count -= 1;
+    }
+
+    /// Whether the table must double before one more is inserted.
+    fn is_full(&self) -> bool {
+        self.count >= self.buckets.len()
+    }
+
+    fn double(&mut self) {
+        let size = self.buckets.len() * 2;
+        self.buckets = vec![Vec::new(); size];
+        self.count = 0;
+    }
+
+    fn draw(&self, mut random: impl FnMut(u32) -> u32) -> PeerIndex {
+        loop {
+            let bucket = &self.buckets[random(self.buckets.len() as u32) as usize];
+            match bucket.len() {
+                0 => {}
+                1 => return bucket[0],
+                length => return bucket[random(length as u32) as usize],
+            }
         }
     }
 }

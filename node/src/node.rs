@@ -108,7 +108,7 @@ impl Node {
         let mut random = Randomness::new(seed);
         let restored = saved.is_some();
         let cluster = match saved {
-            Some(saved) => restore::cluster(&config, saved, now.wall)?,
+            Some(saved) => restore::cluster(&config, saved, random.names.number(), now.wall)?,
             None => restore::fresh(&config, &mut random, now.wall),
         };
         let mut node = Self {

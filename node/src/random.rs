@@ -46,6 +46,10 @@ impl Stream {
         self.0.random_range(0..bound.max(1))
     }
 
+    pub(crate) fn number(&mut self) -> u64 {
+        self.0.random()
+    }
+
     pub(crate) fn node_id(&mut self) -> NodeId {
         NodeId(self.0.random())
     }

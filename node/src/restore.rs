@@ -18,18 +18,20 @@ use crate::time::WallMillis;
 /// A node that never ran before.
 pub(crate) fn fresh(config: &Config, random: &mut Randomness, now: WallMillis) -> ClusterState {
     let flags = NodeFlags::MYSELF | NodeFlags::MASTER;
-    ClusterState::new(Peer::new(
+    let myself = Peer::new(
         random.names.node_id(),
         flags,
         own_address(config, None),
         now,
-    ))
+    );
+    ClusterState::new(myself, random.names.number())
 }
 
 /// A node that remembers.
 pub(crate) fn cluster(
     config: &Config,
     saved: SavedState,
+    hash_seed: u64,
     now: WallMillis,
 ) -> Result<ClusterState, ConfigError> {
     let selves = saved
@@ -45,7 +47,10 @@ pub(crate) fn cluster(
     else {
         return Err(ConfigError::Myself(selves));
     };
-    let mut cluster = ClusterState::new(peer(myself, own_address(config, myself.address.ip), now));
+    let mut cluster = ClusterState::new(
+        peer(myself, own_address(config, myself.address.ip), now),
+        hash_seed,
+    );
     for node in saved
         .nodes
         .iter()
