@@ -16,6 +16,7 @@ mod observer;
 mod pipe;
 mod ready;
 mod shim;
+mod tokio_net;
 
 pub use clock::Clock;
 pub use control::{Control, QueuedBytes};
@@ -23,3 +24,4 @@ pub use disk::{Disk, Replace};
 pub use event_loop::{Ended, ServeError, Server, serve};
 pub use network::{Accepted, Listener, Network, Stream};
 pub use observer::{NoObserver, Observer};
+pub use tokio_net::{FileDisk, TokioClock, TokioListener, TokioNetwork};

@@ -1,0 +1,198 @@
+//! The real thing: TCP and clocks by tokio, the state file on a file system.
+
+use std::fs::{self, File};
+use std::future::Future;
+use std::io::{self, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::task::{Context, Poll};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use redrill_node::{Mono, Now, WallMillis};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+
+use crate::clock::Clock;
+use crate::disk::{Disk, Replace};
+use crate::network::{Accepted, Listener, Network, Stream};
+
+/// Connections that may wait to be accepted (`tcp-backlog`).
+const BACKLOG: u32 = 511;
+
+/// TCP on this host.
+#[derive(Clone, Debug)]
+pub struct TokioNetwork {
+    bind: Vec<IpAddr>,
+}
+
+impl TokioNetwork {
+    /// Listens on the given addresses (`bind`).
+    #[must_use]
+    pub const fn new(bind: Vec<IpAddr>) -> Self {
+        Self { bind }
+    }
+}
+
+impl Network for TokioNetwork {
+    type Stream = TcpStream;
+    type Listener = TokioListener;
+
+    async fn listen(&self, port: u16) -> io::Result<TokioListener> {
+        let listeners = self
+            .bind
+            .iter()
+            .map(|&ip| bind(SocketAddr::new(ip, port)))
+            .collect::<io::Result<_>>()?;
+        Ok(TokioListener { listeners })
+    }
+
+    fn connect(&self, to: SocketAddr) -> impl Future<Output = io::Result<TcpStream>> + 'static {
+        TcpStream::connect(to)
+    }
+}
+
+fn bind(to: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match to {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // A restarted server must not wait for its predecessor's connections to be forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(to)?;
+    socket.listen(BACKLOG)
+}
+
+/// The sockets that listen on one port.
+#[derive(Debug)]
+pub struct TokioListener {
+    listeners: Vec<TcpListener>,
+}
+
+impl Listener for TokioListener {
+    type Stream = TcpStream;
+
+    fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Accepted<TcpStream>>> {
+        for listener in &self.listeners {
+            if let Poll::Ready(accepted) = listener.poll_accept(context) {
+                return Poll::Ready(accepted.and_then(|(stream, peer)| {
+                    let local = stream.local_addr()?;
+                    Ok(Accepted {
+                        stream,
+                        peer,
+                        local,
+                    })
+                }));
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl Stream for TcpStream {
+    fn set_nodelay(&mut self, nodelay: bool) -> io::Result<()> {
+        TcpStream::set_nodelay(self, nodelay)
+    }
+}
+
+/// The host's clocks.
+#[derive(Clone, Copy, Debug)]
+pub struct TokioClock {
+    started: Instant,
+}
+
+impl TokioClock {
+    /// Clocks whose monotonic time begins now.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            started: Instant::now(),
+        }
+    }
+}
+
+impl Default for TokioClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for TokioClock {
+    fn now(&self) -> Now {
+        // Before 1970 and after the year 292 million there is no telling the time.
+        let wall = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .ok()
+            .and_then(|since| i64::try_from(since.as_millis()).ok())
+            .unwrap_or_default();
+        let mono = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        Now {
+            mono: Mono(mono),
+            wall: WallMillis(wall),
+        }
+    }
+
+    fn sleep_until(&self, at: Mono) -> impl Future<Output = ()> + 'static {
+        let at = self.started + std::time::Duration::from_micros(at.0);
+        tokio::time::sleep_until(at.into())
+    }
+}
+
+/// A state file on the host's file system. Reading and writing block the thread, as they block
+/// Redis's.
+#[derive(Clone, Debug)]
+pub struct FileDisk {
+    path: PathBuf,
+}
+
+impl FileDisk {
+    /// Keeps the state in the file `path`. Its directory must exist.
+    #[must_use]
+    pub const fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    fn replace(&self, content: &[u8], sync: bool) -> io::Result<()> {
+        let mut aside = self.path.clone().into_os_string();
+        aside.push(format!(".tmp-{}", std::process::id()));
+        let aside = PathBuf::from(aside);
+        let written = write(&aside, content, sync).and_then(|()| fs::rename(&aside, &self.path));
+        if written.is_err() {
+            // What is left of it would only take room; the first error is the one to tell.
+            let _ = fs::remove_file(&aside);
+        }
+        written?;
+        if sync {
+            let directory = match self.path.parent() {
+                Some(directory) if !directory.as_os_str().is_empty() => directory,
+                Some(_) | None => Path::new("."),
+            };
+            File::open(directory)?.sync_all()?;
+        }
+        Ok(())
+    }
+}
+
+impl Disk for FileDisk {
+    async fn load(&self) -> io::Result<Option<Vec<u8>>> {
+        match fs::read(&self.path) {
+            Ok(content) => Ok(Some(content)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn save(&self, content: Vec<u8>, replace: Replace, sync: bool) -> io::Result<()> {
+        match replace {
+            Replace::Atomic => self.replace(&content, sync),
+            Replace::InPlace => write(&self.path, &content, sync),
+        }
+    }
+}
+
+fn write(path: &Path, content: &[u8], sync: bool) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(content)?;
+    if sync {
+        file.sync_all()?;
+    }
+    Ok(())
+}
