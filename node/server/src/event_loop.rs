@@ -10,7 +10,9 @@ use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 
-use redrill_node::{Action, Bug, ClientId, Config, ConfigError, Input, Node, Seed};
+use redrill_node::{
+    Action, Bug, ClientId, Config, ConfigError, Input, Node, SavedState, Seed, nodes_conf,
+};
 
 use crate::clock::Clock;
 use crate::control::{Control, Ending};
@@ -18,7 +20,6 @@ use crate::disk::Disk;
 use crate::network::Network;
 use crate::observer::Observer;
 use crate::ready::{ReadyList, Token};
-use crate::shim::nodes_conf;
 use descriptors::{Descriptors, Kind};
 use timer::Timer;
 
@@ -172,12 +173,7 @@ where
         .ok_or(Stop::Killed)?
         .map_err(ServeError::LoadState)?;
     observer.state_loaded(clock.now(), content.as_deref());
-    // An empty file is one that a first start made and never wrote (`clusterLoadConfig`).
-    let saved = content
-        .filter(|content| !content.is_empty())
-        .map(|content| nodes_conf::decode(&content))
-        .transpose()
-        .map_err(ServeError::BadState)?;
+    let saved = SavedState::parse(&content.unwrap_or_default()).map_err(ServeError::BadState)?;
     let (client_port, bus_port) = (config.port, config.bus_port);
     let torn_state_file = config.has_bug(Bug::TornStateFile);
     let node = Node::new(config, seed, saved, clock.now()).map_err(ServeError::Config)?;

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::shim::{nodes_conf, rdb};
+use crate::shim::rdb;
 use bytes::BytesMut;
 use redrill_node::wire::{bus, resp};
 use redrill_node::{
@@ -61,7 +61,7 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
     /// after.
     async fn persist(&mut self, state: &SavedState, sync: bool) -> Result<(), Stop> {
         self.flush();
-        let content = nodes_conf::encode(state);
+        let content = state.to_text().into_bytes();
         self.observer.state_saving(self.clock.now(), &content, sync);
         let replace = if self.torn_state_file {
             Replace::InPlace

@@ -37,7 +37,11 @@ struct Backlog {
 
 impl Wire {
     pub fn host(&self, ip: IpAddr, log: Log) -> MemoryNetwork {
-        MemoryNetwork { wire: self.clone(), ip, log }
+        MemoryNetwork {
+            wire: self.clone(),
+            ip,
+            log,
+        }
     }
 }
 
@@ -66,7 +70,11 @@ impl Network for MemoryNetwork {
             return Err(io::ErrorKind::AddrInUse.into());
         }
         listeners.insert(at, Rc::default());
-        Ok(MemoryListener { wire: self.wire.clone(), at, log: Rc::clone(&self.log) })
+        Ok(MemoryListener {
+            wire: self.wire.clone(),
+            at,
+            log: Rc::clone(&self.log),
+        })
     }
 
     fn connect(&self, to: SocketAddr) -> impl Future<Output = io::Result<MemoryStream>> + 'static {
@@ -75,11 +83,18 @@ impl Network for MemoryNetwork {
             let mut shared = wire.0.borrow_mut();
             shared.next_port = shared.next_port % 20_000 + 1;
             let peer = SocketAddr::new(ip, 40_000 + shared.next_port);
-            let backlog = shared.listeners.get(&to).ok_or(io::ErrorKind::ConnectionRefused)?;
+            let backlog = shared
+                .listeners
+                .get(&to)
+                .ok_or(io::ErrorKind::ConnectionRefused)?;
             let (near, far) = tokio::io::duplex(BUFFER_LEN);
             let mut backlog = backlog.borrow_mut();
             let stream = MemoryStream::new(far, to.port(), Log::default());
-            backlog.queue.push_back(Accepted { stream, peer, local: to });
+            backlog.queue.push_back(Accepted {
+                stream,
+                peer,
+                local: to,
+            });
             if let Some(waker) = backlog.waker.take() {
                 waker.wake();
             }
@@ -121,18 +136,18 @@ pub struct MemoryStream {
     stream: DuplexStream,
     port: u16,
     log: Log,
-    pub nodelay: bool,
 }
 
 impl MemoryStream {
     fn new(stream: DuplexStream, port: u16, log: Log) -> Self {
-        Self { stream, port, log, nodelay: false }
+        Self { stream, port, log }
     }
 }
 
 impl Stream for MemoryStream {
     fn set_nodelay(&mut self, nodelay: bool) -> io::Result<()> {
-        self.nodelay = nodelay;
+        let (port, on) = (self.port, nodelay);
+        self.log.borrow_mut().push(Event::Nodelay { port, on });
         Ok(())
     }
 }
@@ -156,7 +171,10 @@ impl AsyncWrite for MemoryStream {
         let result = Pin::new(&mut self.stream).poll_write(context, bytes);
         if let Poll::Ready(Ok(len)) = result {
             let bytes = bytes[..len].to_vec();
-            self.log.borrow_mut().push(Event::Wrote { port: self.port, bytes });
+            self.log.borrow_mut().push(Event::Wrote {
+                port: self.port,
+                bytes,
+            });
         }
         result
     }
@@ -177,7 +195,9 @@ pub struct MemoryClock {
 
 impl MemoryClock {
     pub fn new() -> Self {
-        Self { started: tokio::time::Instant::now() }
+        Self {
+            started: tokio::time::Instant::now(),
+        }
     }
 }
 
@@ -185,7 +205,10 @@ impl Clock for MemoryClock {
     fn now(&self) -> Now {
         let since = self.started.elapsed();
         let wall = 1_700_000_000_000 + since.as_millis() as i64;
-        Now { mono: Mono(since.as_micros() as u64), wall: WallMillis(wall) }
+        Now {
+            mono: Mono(since.as_micros() as u64),
+            wall: WallMillis(wall),
+        }
     }
 
     fn sleep_until(&self, at: Mono) -> impl Future<Output = ()> + 'static {

@@ -1,6 +1,10 @@
 //! Servers on a network in memory, under a paused clock: an hour passes in no time.
 
-#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "shared by test files, each of which uses a part"
+)]
 
 pub mod memory;
 
@@ -34,10 +38,22 @@ pub fn simulate(test: impl Future<Output = ()>) {
 #[derive(Clone, PartialEq, Debug)]
 pub enum Event {
     Fact(Fact),
-    Saving { sync: bool },
-    Saved { sync: bool },
+    Saving {
+        sync: bool,
+    },
+    Saved {
+        sync: bool,
+    },
     /// The kernel took these bytes; the port is the server's own or the one it connected to.
-    Wrote { port: u16, bytes: Vec<u8> },
+    Wrote {
+        port: u16,
+        bytes: Vec<u8>,
+    },
+    /// `TCP_NODELAY` was set on a connection.
+    Nodelay {
+        port: u16,
+        on: bool,
+    },
     BadPacket(String),
     BadCommand(String),
     LinkDown(LinkFailure),
@@ -94,7 +110,15 @@ impl Host {
             control: control.clone(),
         };
         let process = spawn_local(serve(server));
-        Self { ip, config, control, disk, log, network, process }
+        Self {
+            ip,
+            config,
+            control,
+            disk,
+            log,
+            network,
+            process,
+        }
     }
 
     pub fn client_address(&self) -> SocketAddr {
@@ -128,11 +152,15 @@ impl Host {
     }
 
     pub fn is_master(&self) -> bool {
-        self.control.with_node(|node| node.view().is_master()).unwrap()
+        self.control
+            .with_node(|node| node.view().is_master())
+            .unwrap()
     }
 
     pub fn state_ok(&self) -> bool {
-        self.control.with_node(|node| node.view().state_ok()).unwrap()
+        self.control
+            .with_node(|node| node.view().state_ok())
+            .unwrap()
     }
 }
 
@@ -149,7 +177,9 @@ impl Observer for Recorder {
         self.0.borrow_mut().push(Event::Saved { sync });
     }
     fn bad_packet(&self, _: Now, _: LinkId, error: &redrill_node::wire::bus::BusError) {
-        self.0.borrow_mut().push(Event::BadPacket(error.to_string()));
+        self.0
+            .borrow_mut()
+            .push(Event::BadPacket(error.to_string()));
     }
     fn bad_command(
         &self,
@@ -157,7 +187,9 @@ impl Observer for Recorder {
         _: redrill_node::ClientId,
         error: &redrill_node::wire::resp::RespError,
     ) {
-        self.0.borrow_mut().push(Event::BadCommand(error.to_string()));
+        self.0
+            .borrow_mut()
+            .push(Event::BadCommand(error.to_string()));
     }
     fn link_down(&self, _: Now, _: LinkId, why: LinkFailure) {
         self.0.borrow_mut().push(Event::LinkDown(why));
@@ -180,7 +212,10 @@ impl Client {
         for _ in 0..100 {
             use redrill_server::Network;
             if let Ok(stream) = network.connect(to).await {
-                return Self { stream, received: BytesMut::new() };
+                return Self {
+                    stream,
+                    received: BytesMut::new(),
+                };
             }
             sleep(Duration::from_millis(1)).await;
         }
@@ -197,7 +232,10 @@ impl Client {
                 let _ = self.received.split_to(len);
                 return reply;
             }
-            let read = timeout(Duration::from_secs(3600), self.stream.read_buf(&mut self.received));
+            let read = timeout(
+                Duration::from_secs(3600),
+                self.stream.read_buf(&mut self.received),
+            );
             let len = read.await.expect("no reply within an hour").unwrap();
             assert_ne!(len, 0, "closed instead of a reply");
         }
@@ -205,16 +243,21 @@ impl Client {
 
     /// Whether a reply or the end arrives within some time.
     pub async fn is_answered_within(&mut self, time: Duration) -> bool {
-        timeout(time, self.stream.read_buf(&mut self.received)).await.is_ok()
+        timeout(time, self.stream.read_buf(&mut self.received))
+            .await
+            .is_ok()
     }
 
     /// Everything until the server closes the connection.
     pub async fn rest(&mut self) -> Vec<u8> {
         let mut rest = std::mem::take(&mut self.received).to_vec();
-        timeout(Duration::from_secs(3600), self.stream.read_to_end(&mut rest))
-            .await
-            .expect("not closed within an hour")
-            .unwrap();
+        timeout(
+            Duration::from_secs(3600),
+            self.stream.read_to_end(&mut rest),
+        )
+        .await
+        .expect("not closed within an hour")
+        .unwrap();
         rest
     }
 
