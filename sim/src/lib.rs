@@ -1,5 +1,8 @@
 //! Deterministic simulation of a Redis Cluster: worlds, faults, clients, checkers, event log.
 
 pub mod checkers;
+pub mod network;
+pub mod rng;
 pub mod scenario;
+pub mod tcp;
 pub mod trace;

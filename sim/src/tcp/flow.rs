@@ -1,0 +1,495 @@
+//! One direction of a connection: the sender's kernel, what is under way, the receiver's kernel.
+
+use std::collections::VecDeque;
+
+use super::acknowledge::Acknowledger;
+use super::{End, NEVER, RECEIVE_BUFFER_BYTES, Road};
+use crate::network::Transit;
+
+/// The least time after which a segment is sent again (`TCP_RTO_MIN`).
+const RESEND_AFTER_US: u64 = 200_000;
+
+/// The greatest (`TCP_RTO_MAX`).
+const RESEND_AFTER_AT_MOST_US: u64 = 120_000_000;
+
+/// How often a kernel sends a segment again for an application (`tcp_retries2`).
+const RESENDS: u8 = 15;
+
+/// How often it does so after the application closed (`tcp_orphan_retries`).
+const RESENDS_AFTER_CLOSE: u8 = 8;
+
+/// A send buffer holds this many full segments, as Linux's grows to for its first window, but not
+/// less than `SEND_BUFFER_AT_LEAST_BYTES`.
+const SEND_BUFFER_SEGMENTS: u64 = 40;
+
+/// The least send buffer (`tcp_wmem`).
+const SEND_BUFFER_AT_LEAST_BYTES: u64 = 16 << 10;
+
+/// What one side writes, on its way to the other. Positions count bytes since the connection was
+/// set up; a FIN counts as one.
+#[derive(Clone, Debug)]
+pub(super) struct Flow {
+    pub(super) nodelay: bool,
+    /// The last byte written is the FIN.
+    finished: bool,
+    /// The sender is no more.
+    stopped: bool,
+    /// The last write was not taken whole.
+    blocked: bool,
+    /// What was left of a segment got lost: nothing leaves before it is sent again.
+    lost: bool,
+    /// A segment was sent again: nothing else leaves before it is acknowledged.
+    recovering: bool,
+    /// How often the oldest segment was sent again.
+    resends: u8,
+    segment_bytes: u32,
+    /// Time there and back of the last segment.
+    round_trip_us: u32,
+    written: u64,
+    sent: u64,
+    acknowledged: u64,
+    /// End of the last small segment sent.
+    small_end: u64,
+    /// Up to where the receiver has room, as far as the sender knows.
+    edge: u64,
+    sent_at_us: u64,
+    resend_at_us: u64,
+    under_way: VecDeque<UnderWay>,
+    arrived: u64,
+    read: u64,
+    /// Up to where the world was told.
+    told: u64,
+    told_eof: bool,
+    acknowledger: Acknowledger,
+    /// Acknowledgements on their way back: the next to arrive, and the last.
+    coming: [Acknowledgement; 2],
+}
+
+#[derive(Clone, Copy, Debug)]
+struct UnderWay {
+    end: u64,
+    at_us: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Acknowledgement {
+    end: u64,
+    edge: u64,
+    at_us: u64,
+}
+
+/// What a step did that concerns the rest of the connection.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Step {
+    /// A segment left; it carries an acknowledgement.
+    pub(super) sent: Option<Transit>,
+    /// When a segment met an end that is no more.
+    pub(super) refused_at_us: Option<u64>,
+    /// The sender's kernel tried long enough.
+    pub(super) gave_up: bool,
+}
+
+impl Acknowledgement {
+    const NONE: Self = Self {
+        end: 0,
+        edge: 0,
+        at_us: NEVER,
+    };
+}
+
+/// For the application.
+impl Flow {
+    pub(super) const fn new(segment_bytes: u32) -> Self {
+        Self {
+            nodelay: false,
+            finished: false,
+            stopped: false,
+            blocked: false,
+            lost: false,
+            recovering: false,
+            resends: 0,
+            segment_bytes,
+            round_trip_us: 0,
+            written: 0,
+            sent: 0,
+            acknowledged: 0,
+            small_end: 0,
+            edge: RECEIVE_BUFFER_BYTES,
+            sent_at_us: 0,
+            resend_at_us: NEVER,
+            under_way: VecDeque::new(),
+            arrived: 0,
+            read: 0,
+            told: 0,
+            told_eof: false,
+            acknowledger: Acknowledger::new(),
+            coming: [Acknowledgement::NONE; 2],
+        }
+    }
+
+    /// Takes what fits into the send buffer.
+    pub(super) fn write(&mut self, bytes: u64) -> u64 {
+        let taken = bytes.min(self.send_room());
+        self.written += taken;
+        self.blocked = taken < bytes;
+        taken
+    }
+
+    pub(super) fn read(&mut self, bytes: u64, now_us: u64, road: &mut Road<'_>) {
+        self.read += bytes.min(self.unread_bytes());
+        let payload = self.payload(self.arrived);
+        if self.acknowledger.on_read(self.read, payload) {
+            self.acknowledge(now_us, road);
+        }
+    }
+
+    /// No more bytes follow: queues the FIN.
+    pub(super) const fn finish(&mut self) {
+        self.written += 1;
+        self.finished = true;
+        self.blocked = false;
+    }
+
+    /// The sender is no more; what is under way still arrives.
+    pub(super) const fn stop(&mut self) {
+        self.stopped = true;
+        self.blocked = false;
+        self.resend_at_us = NEVER;
+    }
+
+    /// What has arrived since the last call, and whether the FIN has.
+    pub(super) const fn take_arrived(&mut self) -> (u64, bool) {
+        let arrived = self.payload(self.arrived);
+        let bytes = arrived - self.told;
+        self.told = arrived;
+        let eof = self.finished && self.arrived == self.written && !self.told_eof;
+        self.told_eof |= eof;
+        (bytes, eof)
+    }
+
+    /// Whether a blocked writer may go on; once.
+    pub(super) fn take_writable(&mut self) -> bool {
+        // Linux wakes a writer when a third of the buffer is free (`sk_stream_is_writeable`).
+        let writable = self.has_news_for_sender();
+        self.blocked &= !writable;
+        writable
+    }
+
+    pub(super) const fn unread_bytes(&self) -> u64 {
+        self.payload(self.arrived) - self.read
+    }
+
+    pub(super) const fn missing_bytes(&self) -> u64 {
+        self.written - self.arrived
+    }
+
+    /// Whether everything, the FIN included, has arrived, or never will.
+    pub(super) const fn is_done(&self) -> bool {
+        self.stopped || self.arrived == self.written
+    }
+
+    /// Whether the receiver, if it is still there, has to be told something.
+    pub(super) const fn has_news_for_receiver(&self) -> bool {
+        self.told < self.payload(self.arrived)
+            || self.finished && self.arrived == self.written && !self.told_eof
+    }
+
+    /// Whether the sender has to be told that it may go on.
+    pub(super) fn has_news_for_sender(&self) -> bool {
+        self.blocked && self.send_room() >= self.send_buffer_bytes() / 3
+    }
+
+    const fn payload(&self, position: u64) -> u64 {
+        if self.finished && position == self.written {
+            position - 1
+        } else {
+            position
+        }
+    }
+
+    fn send_room(&self) -> u64 {
+        self.send_buffer_bytes()
+            .saturating_sub(self.written - self.acknowledged)
+    }
+
+    fn send_buffer_bytes(&self) -> u64 {
+        (SEND_BUFFER_SEGMENTS * u64::from(self.segment_bytes)).max(SEND_BUFFER_AT_LEAST_BYTES)
+    }
+}
+
+/// In time.
+impl Flow {
+    /// When something happens next that somebody waits for.
+    pub(super) fn next_wanted_us(&self) -> u64 {
+        let mut at_us = self.resend_at_us;
+        if let Some(segment) = self.under_way.front() {
+            at_us = at_us.min(segment.at_us);
+        }
+        if !self.stopped && (self.sent < self.written || self.blocked) {
+            at_us = at_us
+                .min(self.coming[0].at_us)
+                .min(self.acknowledger.delayed_until_us());
+        }
+        at_us
+    }
+
+    /// When anything happens next.
+    pub(super) fn next_us(&self) -> u64 {
+        let arrival = self
+            .under_way
+            .front()
+            .map_or(NEVER, |segment| segment.at_us);
+        arrival
+            .min(self.resend_at_us)
+            .min(self.coming[0].at_us)
+            .min(self.acknowledger.delayed_until_us())
+    }
+
+    /// Lets one thing happen that is due at `at_us`.
+    pub(super) fn step(
+        &mut self,
+        at_us: u64,
+        receiver: End,
+        sender: End,
+        road: &mut Road<'_>,
+    ) -> Step {
+        if let Some(segment) = self.under_way.front().copied()
+            && segment.at_us == at_us
+        {
+            self.under_way.pop_front();
+            return self.arrive(segment, receiver, road);
+        }
+        if self.coming[0].at_us == at_us {
+            let acknowledgement = self.coming[0];
+            self.coming = [self.coming[1], Acknowledgement::NONE];
+            self.take_acknowledgement(acknowledgement);
+            return Step {
+                sent: self.transmit(at_us, road),
+                ..Step::default()
+            };
+        }
+        if self.acknowledger.delayed_until_us() == at_us {
+            self.acknowledger.on_delay_over();
+            self.acknowledge(at_us, road);
+            return Step::default();
+        }
+        self.resend(at_us, receiver, sender, road)
+    }
+
+    /// Sends what may be sent. What became of the first segment, if one was.
+    pub(super) fn transmit(&mut self, now_us: u64, road: &mut Road<'_>) -> Option<Transit> {
+        let mut first = None;
+        while let Some(bytes) = self.next_segment_bytes() {
+            let transit = road.forth(now_us, bytes, 0);
+            first = first.or(Some(transit));
+            self.sent_at_us = now_us;
+            match transit {
+                Transit::Arrives(at_us) => self.put_under_way(bytes, now_us, at_us),
+                Transit::Lost => {
+                    self.lost = true;
+                    self.resend_at_us = now_us + self.resend_after_us();
+                }
+            }
+        }
+        first
+    }
+
+    /// A segment that the receiver sent back carries an acknowledgement.
+    pub(super) fn carried(&mut self, at_us: u64, transit: Transit) {
+        self.acknowledger.on_answer(at_us);
+        self.acknowledge_by(at_us, transit);
+    }
+
+    /// Neither acknowledgement nor reset reaches the sender.
+    pub(super) fn expect_no_answer(&mut self, at_us: u64) {
+        if !self.stopped && !self.lost {
+            let due_us = (self.sent_at_us + self.resend_after_us()).max(at_us + 1);
+            self.resend_at_us = self.resend_at_us.min(due_us);
+        }
+    }
+
+    /// A time not before all that is under way has arrived.
+    pub(super) fn not_before(&self, at_us: u64) -> u64 {
+        at_us.max(self.under_way.back().map_or(0, |segment| segment.at_us))
+    }
+}
+
+/// The sender's kernel.
+impl Flow {
+    /// How many bytes may leave now (`tcp_write_xmit`, `tcp_nagle_test`).
+    fn next_segment_bytes(&self) -> Option<u64> {
+        let waiting = self.written - self.sent;
+        let silent = self.stopped || self.lost || self.recovering || self.resends > 0;
+        if waiting == 0 || silent {
+            return None;
+        }
+        let bytes = waiting.min(u64::from(self.segment_bytes));
+        let small = bytes < u64::from(self.segment_bytes);
+        let held = small && !self.nodelay && !self.finished && self.small_end > self.acknowledged;
+        (!held && self.sent + bytes <= self.edge).then_some(bytes)
+    }
+
+    fn put_under_way(&mut self, bytes: u64, now_us: u64, at_us: u64) {
+        self.round_trip_us = (2 * (at_us - now_us)).min(u64::from(u32::MAX)) as u32;
+        self.sent += bytes;
+        if bytes < u64::from(self.segment_bytes) {
+            self.small_end = self.sent;
+        }
+        let at_us = self.not_before(at_us);
+        match self.under_way.back_mut() {
+            Some(last) if last.at_us == at_us => last.end = self.sent,
+            _ => self.under_way.push_back(UnderWay {
+                end: self.sent,
+                at_us,
+            }),
+        }
+    }
+
+    fn take_acknowledgement(&mut self, acknowledgement: Acknowledgement) {
+        self.edge = self.edge.max(acknowledgement.edge);
+        self.acknowledged = self.acknowledged.max(acknowledgement.end);
+        if !self.lost {
+            self.resends = 0;
+        }
+        if self.acknowledged == self.sent {
+            self.recovering = false;
+            if !self.lost {
+                self.resend_at_us = NEVER;
+            }
+        }
+    }
+
+    /// The retransmission timer (`tcp_retransmit_timer`).
+    fn resend(&mut self, at_us: u64, receiver: End, sender: End, road: &mut Road<'_>) -> Step {
+        let allowed = if sender == End::Open {
+            RESENDS
+        } else {
+            RESENDS_AFTER_CLOSE
+        };
+        if self.resends == allowed {
+            self.resend_at_us = NEVER;
+            return Step {
+                gave_up: true,
+                ..Step::default()
+            };
+        }
+        self.resends += 1;
+        let from = if self.lost {
+            self.sent
+        } else {
+            self.acknowledged
+        };
+        let upto = if self.lost { self.written } else { self.sent };
+        let bytes = (upto - from).min(u64::from(self.segment_bytes));
+        let transit = road.forth(at_us, bytes, self.resends);
+        self.sent_at_us = at_us;
+        self.resend_at_us = at_us + self.resend_after_us();
+        let Transit::Arrives(arrives_us) = transit else {
+            return Step {
+                sent: Some(transit),
+                ..Step::default()
+            };
+        };
+        if self.lost {
+            self.lost = false;
+            self.recovering = true;
+            self.resend_at_us = NEVER;
+            self.put_under_way(bytes, at_us, arrives_us);
+        } else if receiver == End::Gone {
+            return Step {
+                refused_at_us: Some(arrives_us),
+                ..Step::default()
+            };
+        } else {
+            // The receiver has it already and says so at once.
+            if let Transit::Arrives(back_us) = road.back(arrives_us) {
+                self.resend_at_us = NEVER;
+                self.note_coming(back_us);
+            }
+        }
+        Step {
+            sent: Some(transit),
+            ..Step::default()
+        }
+    }
+
+    fn resend_after_us(&self) -> u64 {
+        let first_us = RESEND_AFTER_US + u64::from(self.round_trip_us);
+        (first_us << self.resends).min(RESEND_AFTER_AT_MOST_US)
+    }
+}
+
+/// The receiver's kernel.
+impl Flow {
+    fn arrive(&mut self, segment: UnderWay, receiver: End, road: &mut Road<'_>) -> Step {
+        let bytes = segment.end - self.arrived;
+        let payload = self.payload(segment.end) - self.payload(self.arrived);
+        let refused = match receiver {
+            End::Open => false,
+            End::Closed => payload > 0,
+            End::Gone => true,
+        };
+        if refused {
+            return Step {
+                refused_at_us: Some(segment.at_us),
+                ..Step::default()
+            };
+        }
+        self.arrived = segment.end;
+        let is_fin = bytes > payload;
+        let at_once =
+            self.acknowledger
+                .on_segment(segment.at_us, payload, self.payload(self.arrived));
+        if at_once || is_fin {
+            self.acknowledge(segment.at_us, road);
+        }
+        Step::default()
+    }
+
+    fn acknowledge(&mut self, at_us: u64, road: &mut Road<'_>) {
+        let transit = road.back(at_us);
+        self.acknowledge_by(at_us, transit);
+    }
+
+    fn acknowledge_by(&mut self, at_us: u64, transit: Transit) {
+        let edge = self.edge_now();
+        self.acknowledger.on_sent(self.payload(self.arrived), edge);
+        let [next, last] = self.coming;
+        let known = (
+            self.acknowledged.max(next.end).max(last.end),
+            self.edge.max(next.edge).max(last.edge),
+        );
+        if known == (self.arrived, edge) {
+            return;
+        }
+        match transit {
+            Transit::Arrives(back_us) => self.note_coming(back_us),
+            Transit::Lost if known.0 < self.arrived || self.sent < self.written => {
+                self.expect_no_answer(at_us);
+            }
+            Transit::Lost => (),
+        }
+    }
+
+    fn note_coming(&mut self, at_us: u64) {
+        let at_us = self
+            .coming
+            .iter()
+            .fold(at_us, |at_us, earlier| match earlier.at_us {
+                NEVER => at_us,
+                earlier_us => at_us.max(earlier_us),
+            });
+        // Acknowledgements are cumulative: one that is overtaken by a later one may be forgotten,
+        // which can only be late, never early.
+        let place = usize::from(self.coming[0].at_us != NEVER);
+        self.coming[place] = Acknowledgement {
+            end: self.arrived,
+            edge: self.edge_now(),
+            at_us,
+        };
+    }
+
+    const fn edge_now(&self) -> u64 {
+        self.read + RECEIVE_BUFFER_BYTES
+    }
+}
