@@ -6,3 +6,7 @@ pub mod rng;
 pub mod scenario;
 pub mod tcp;
 pub mod trace;
+pub mod trace_io;
+mod world;
+
+pub use world::{Capabilities, UnknownWorld, WorldKind};
