@@ -41,6 +41,7 @@ pub(crate) fn up(node: &mut Node, link: LinkId) {
     // A ping that was outstanding when the old link broke still counts from when it was sent.
     if waiting_since.is_some() {
         node.cluster[index].ping_sent = waiting_since;
+        node.cluster.attend(index);
     }
     node.cluster[index].flags.remove(NodeFlags::MEET);
 }

@@ -1,8 +1,9 @@
 //! What a node knows of its cluster: the table of peers, the slot map, the epochs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::attention::Attention;
 use crate::ids::{LinkId, NodeId};
 use crate::message::{Address, MessageKind, NodeFlags};
 use crate::slot::{SLOT_COUNT, Slot, SlotSet};
@@ -24,6 +25,14 @@ pub struct ClusterState {
     peers: Vec<Option<Peer>>,
     by_id: BTreeMap<NodeId, PeerIndex>,
     buckets: Buckets,
+    pub(crate) attention: Attention,
+    /// Peers without a link, and those in handshake.
+    pub(crate) unconnected: BTreeSet<PeerIndex>,
+    /// Peers this node suspects (PFAIL).
+    pub(crate) suspects: BTreeSet<PeerIndex>,
+    /// Grows with every change of roles, failures or ownership.
+    pub(crate) topology: u64,
+    owned_count: usize,
     links: BTreeMap<LinkId, Link>,
     owners: Box<[u16; SLOT_COUNT]>,
     /// Slots whose owner no longer claims them (`owner_not_claiming_slot`, from 7.0.13).
@@ -98,6 +107,8 @@ pub struct Peer {
     pub link: Option<LinkId>,
     /// The connection it opened to this node.
     pub inbound_link: Option<LinkId>,
+    /// When the cron looks at it next.
+    pub(crate) look_at: WallMillis,
     /// The last ping that spoke of it, so that one ping does not twice.
     pub(crate) last_in_gossip: u64,
 }
@@ -153,6 +164,7 @@ impl Peer {
             reports: Vec::new(),
             link: None,
             inbound_link: None,
+            look_at: WallMillis(i64::MAX),
             last_in_gossip: 0,
         }
     }
@@ -200,6 +212,11 @@ impl ClusterState {
         buckets.insert(myself.id, MYSELF);
         Self {
             buckets,
+            attention: Attention::default(),
+            unconnected: BTreeSet::new(),
+            suspects: BTreeSet::new(),
+            topology: 0,
+            owned_count: 0,
             by_id: BTreeMap::from([(myself.id, MYSELF)]),
             peers: vec![Some(myself)],
             links: BTreeMap::new(),
@@ -290,12 +307,33 @@ impl ClusterState {
         }
         self.by_id.insert(id, index);
         self.buckets.insert(id, index);
+        self.topology += 1;
+        self.watch(index);
         index
+    }
+
+    /// Sorts a peer into the sets and the queue that the cron works from.
+    pub(crate) fn watch(&mut self, index: PeerIndex) {
+        let peer = &self[index];
+        let (suspected, loose) = (
+            peer.is_timed_out(),
+            peer.link.is_none() || peer.in_handshake(),
+        );
+        if suspected {
+            self.suspects.insert(index);
+        }
+        if loose && index != MYSELF {
+            self.unconnected.insert(index);
+        }
+        self.attend(index);
     }
 
     /// Takes a peer out of the table. The caller has removed all that points at it.
     pub(crate) fn take(&mut self, index: PeerIndex) -> Option<Peer> {
         let peer = self.peers.get_mut(usize::from(index.0))?.take()?;
+        self.unconnected.remove(&index);
+        self.suspects.remove(&index);
+        self.topology += 1;
         self.by_id.remove(&peer.id);
         self.buckets.remove(peer.id, index);
         Some(peer)
@@ -316,6 +354,11 @@ impl ClusterState {
         (owner != NOBODY).then_some(PeerIndex(owner))
     }
 
+    /// Whether every slot has an owner.
+    pub(crate) const fn is_covered(&self) -> bool {
+        self.owned_count == SLOT_COUNT
+    }
+
     /// Whether a slot may be claimed without a higher epoch (`isSlotUnclaimed`).
     #[must_use]
     pub fn is_unclaimed(&self, slot: Slot) -> bool {
@@ -324,7 +367,9 @@ impl ClusterState {
 
     /// Gives a slot to `owner`, taking it from whoever had it.
     pub(crate) fn set_owner(&mut self, slot: Slot, owner: Option<PeerIndex>) {
+        self.owned_count += usize::from(owner.is_some());
         if let Some(old) = self.owner(slot) {
+            self.owned_count -= 1;
             Arc::make_mut(&mut self[old].slots).remove(slot);
         }
         self.owners[usize::from(slot)] = owner.map_or(NOBODY, |owner| owner.0);

@@ -32,6 +32,8 @@ pub(crate) fn suspect_if_silent(
     }
     peer.flags |= NodeFlags::PFAIL;
     let id = peer.id;
+    node.cluster.suspects.insert(index);
+    node.cluster.topology += 1;
     node.note(Fact::PossiblyFailing { node: id });
     true
 }
@@ -142,6 +144,8 @@ fn set_failed(node: &mut Node, index: PeerIndex) {
     peer.flags.remove(NodeFlags::PFAIL);
     peer.flags |= NodeFlags::FAIL;
     peer.fail_time = now;
+    node.cluster.suspects.remove(&index);
+    node.cluster.topology += 1;
     node.update_state_later();
     node.save_config(false);
 }
@@ -153,6 +157,8 @@ pub(crate) fn reachable_again(node: &mut Node, index: PeerIndex) {
     let id = peer.id;
     if peer.is_timed_out() {
         peer.flags.remove(NodeFlags::PFAIL);
+        node.cluster.suspects.remove(&index);
+        node.cluster.topology += 1;
         node.note(Fact::NoLongerPossiblyFailing { node: id });
         node.update_state_later();
         node.save_config(false);
@@ -172,6 +178,7 @@ pub(crate) fn reachable_again(node: &mut Node, index: PeerIndex) {
         return;
     };
     peer.flags.remove(NodeFlags::FAIL);
+    node.cluster.topology += 1;
     node.note(Fact::FailCleared { node: id, why });
     node.update_state_later();
     node.save_config(false);

@@ -43,9 +43,21 @@ pub(crate) fn cron(node: &mut Node) -> bool {
     if node.cluster.cron_runs.is_multiple_of(CRONS_PER_RANDOM_PING) {
         ping_one_at_random(node);
     }
+    let (now, timeout_ms) = (node.wall(), node.config.cluster_node_timeout_ms);
+    let mut due = node.cluster.take_due(now, timeout_ms);
+    if let Some(replica) = node
+        .manual_failover
+        .replica()
+        .filter(|replica| !due.contains(replica))
+    {
+        due.push(replica);
+    }
     let mut suspected = false;
-    for index in node.cluster.places() {
+    for index in due {
         suspected |= visit(node, index);
+        if node.cluster.get(index).is_some() {
+            node.cluster.attend(index);
+        }
     }
     suspected
 }
@@ -57,6 +69,7 @@ pub(crate) fn send_ping(node: &mut Node, link: LinkId, kind: PingKind) {
     };
     if let (false, PingKind::Ping, Some(peer)) = (known.inbound, kind, known.peer) {
         node.cluster[peer].ping_sent = Some(node.wall());
+        node.cluster.attend(peer);
     }
     let ping = Ping {
         gossip: gossip_section(node),
@@ -239,16 +252,19 @@ fn gossip_section(node: &mut Node) -> Vec<Gossip> {
         section.push(entry(peer));
         fresh -= 1;
     }
-    let mut suspects = node.cluster.pfail_count;
-    if suspects > 0 {
-        for (_, peer) in node.cluster.peers() {
-            let leave_out = NodeFlags::HANDSHAKE | NodeFlags::NOADDR;
-            if suspects > 0 && peer.is_timed_out() && !peer.flags.intersects(leave_out) {
-                section.push(entry(peer));
-                suspects -= 1;
-            }
-        }
-    }
+    // As many as there were at the last cron: a suspicion of this very turn is told later.
+    let count = usize::from(node.cluster.pfail_count);
+    let told = node
+        .cluster
+        .suspects
+        .iter()
+        .map(|&index| &node.cluster[index]);
+    let leave_out = NodeFlags::HANDSHAKE | NodeFlags::NOADDR;
+    section.extend(
+        told.filter(|peer| !peer.flags.intersects(leave_out))
+            .take(count)
+            .map(entry),
+    );
     section
 }
 
@@ -284,25 +300,32 @@ fn reconnect_all(node: &mut Node) {
         .cluster_node_timeout_ms
         .max(MINIMUM_HANDSHAKE_MS);
     let now = node.wall();
-    node.cluster.pfail_count = 0;
-    for index in node.cluster.places() {
-        let Some(peer) = node.cluster.get(index) else {
+    let counted = node
+        .cluster
+        .suspects
+        .iter()
+        .filter(|&&index| has_address(&node.cluster[index]));
+    node.cluster.pfail_count = counted.count() as u16;
+    for index in std::mem::take(&mut node.cluster.unconnected) {
+        let Some(peer) = node.cluster.get(index).filter(|peer| has_address(peer)) else {
             continue;
         };
-        if peer.flags.intersects(NodeFlags::MYSELF | NodeFlags::NOADDR) {
+        let handshake = peer.in_handshake();
+        if handshake && now.since_ms(peer.created) > handshake_timeout_ms {
+            membership::handshake_timed_out(node, index);
             continue;
         }
-        let (timed_out, has_link) = (peer.is_timed_out(), peer.link.is_some());
-        let expired = peer.in_handshake() && now.since_ms(peer.created) > handshake_timeout_ms;
-        if timed_out {
-            node.cluster.pfail_count += 1;
-        }
-        if expired {
-            membership::handshake_timed_out(node, index);
-        } else if !has_link {
+        if node.cluster[index].link.is_none() {
             membership::connect(node, index);
         }
+        if handshake || node.cluster[index].link.is_none() {
+            node.cluster.unconnected.insert(index);
+        }
     }
+}
+
+fn has_address(peer: &Peer) -> bool {
+    !peer.flags.intersects(NodeFlags::MYSELF | NodeFlags::NOADDR)
 }
 
 fn ping_one_at_random(node: &mut Node) {

@@ -5,6 +5,7 @@
 //! inputs at the same times make the same actions, always.
 
 mod action;
+mod attention;
 mod bus;
 mod clients;
 mod cluster;

@@ -46,6 +46,11 @@ impl ManualFailover {
         self.is_running() && self.replica == Some(index)
     }
 
+    /// On the master: the replica that is waited for.
+    pub(crate) const fn replica(&self) -> Option<PeerIndex> {
+        self.replica
+    }
+
     /// Its kind, on the replica.
     pub(crate) const fn kind(&self) -> Option<FailoverKind> {
         self.kind

@@ -70,6 +70,8 @@ pub(crate) fn complete_handshake(node: &mut Node, index: PeerIndex, id: NodeId, 
     let peer = &mut node.cluster[index];
     peer.flags.remove(NodeFlags::HANDSHAKE);
     peer.flags |= flags & (NodeFlags::MASTER | NodeFlags::REPLICA);
+    node.cluster.topology += 1;
+    node.cluster.watch(index);
     node.note(Fact::HandshakeCompleted { node: id });
     node.save_config(false);
 }
@@ -112,6 +114,7 @@ pub(crate) fn connect(node: &mut Node, index: PeerIndex) {
     };
     node.cluster.links_mut().insert(link, entry);
     node.cluster[index].link = Some(link);
+    node.cluster.attend(index);
     node.outbox.push(Action::ConnectLink {
         link,
         to: SocketAddr::new(ip, address.bus_port),
@@ -136,8 +139,8 @@ pub(crate) fn forget_link(node: &mut Node, link: LinkId) -> bool {
         let peer = &mut node.cluster[index];
         if peer.link == Some(link) {
             peer.link = None;
-        }
-        if peer.inbound_link == Some(link) {
+            node.cluster.unconnected.insert(index);
+        } else if peer.inbound_link == Some(link) {
             peer.inbound_link = None;
         }
     }
@@ -194,6 +197,7 @@ pub(crate) fn move_peer(node: &mut Node, index: PeerIndex, address: Address) {
     let peer = &mut node.cluster[index];
     peer.address = address;
     peer.flags.remove(NodeFlags::NOADDR);
+    node.cluster.watch(index);
 }
 
 /// Somebody else answers at a peer's address: its address is not known any more.
@@ -225,6 +229,7 @@ pub(crate) fn set_master(node: &mut Node, index: PeerIndex) {
     peer.flags |= NodeFlags::MASTER;
     peer.replica_of = None;
     let id = peer.id;
+    node.cluster.topology += 1;
     if index != MYSELF {
         node.note(Fact::PeerRole {
             node: id,
@@ -242,6 +247,7 @@ pub(crate) fn set_replica(node: &mut Node, index: PeerIndex, master: Option<Peer
         let peer = &mut node.cluster[index];
         peer.flags.remove(NodeFlags::MASTER | NodeFlags::MIGRATE_TO);
         peer.flags |= NodeFlags::REPLICA;
+        node.cluster.topology += 1;
         node.save_config(false);
         node.update_state_later();
     }
@@ -264,6 +270,7 @@ pub(crate) fn set_replica(node: &mut Node, index: PeerIndex, master: Option<Peer
 
 /// `clusterNodeAddSlave`.
 pub(crate) fn add_replica(node: &mut Node, master: PeerIndex, replica: PeerIndex) {
+    node.cluster.topology += 1;
     let master = &mut node.cluster[master];
     if !master.replicas.contains(&replica) {
         master.replicas.push(replica);
@@ -273,6 +280,7 @@ pub(crate) fn add_replica(node: &mut Node, master: PeerIndex, replica: PeerIndex
 
 /// `clusterNodeRemoveSlave`.
 pub(crate) fn remove_replica(node: &mut Node, master: PeerIndex, replica: PeerIndex) {
+    node.cluster.topology += 1;
     let master = &mut node.cluster[master];
     if let Some(place) = master.replicas.iter().position(|&known| known == replica) {
         master.replicas.remove(place);
@@ -370,4 +378,5 @@ pub(crate) fn heard_pong(node: &mut Node, index: PeerIndex) {
     peer.pong_received = now;
     peer.ping_sent = None;
     failure::reachable_again(node, index);
+    node.cluster.attend(index);
 }

@@ -9,27 +9,32 @@ use crate::replication;
 /// A master must be without replicas for this long, ms (`CLUSTER_SLAVE_MIGRATION_DELAY`).
 const ORPHANED_FOR_MS: i64 = 5000;
 
+/// What decides whether a migration is called for at all.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Spread {
+    /// The topology it was counted in.
+    topology: u64,
+    orphaned: usize,
+    /// Working replicas of the master that has most.
+    most: usize,
+    in_my_shard: usize,
+}
+
 /// The replica's part of `clusterCron`: moves this replica if it is its turn.
 pub(crate) fn cron(node: &mut Node) {
     let myself = node.cluster.myself();
     let Some(master) = myself.replica_of.filter(|_| myself.is_replica()) else {
         return;
     };
-    let (mut orphaned, mut most, mut in_my_shard) = (0, 0, 0);
-    for (index, peer) in node.cluster.peers() {
-        let leave_out = NodeFlags::MYSELF | NodeFlags::NOADDR | NodeFlags::HANDSHAKE;
-        if peer.flags.intersects(leave_out) || !peer.is_master() || peer.is_failed() {
-            continue;
-        }
-        let working = working_replicas(node, index);
-        if working == 0 && !peer.slots.is_empty() && peer.flags.contains(NodeFlags::MIGRATE_TO) {
-            orphaned += 1;
-        }
-        most = working.max(most);
-        if index == master {
-            in_my_shard = working;
-        }
+    if node.spread.topology != node.cluster.topology {
+        node.spread = count(node, master);
     }
+    let Spread {
+        orphaned,
+        most,
+        in_my_shard,
+        ..
+    } = node.spread;
     if orphaned > 0
         && most >= 2
         && in_my_shard == most
@@ -37,6 +42,28 @@ pub(crate) fn cron(node: &mut Node) {
     {
         migrate(node, master, most);
     }
+}
+
+fn count(node: &Node, master: PeerIndex) -> Spread {
+    let mut spread = Spread {
+        topology: node.cluster.topology,
+        ..Spread::default()
+    };
+    for (index, peer) in node.cluster.peers() {
+        let leave_out = NodeFlags::MYSELF | NodeFlags::NOADDR | NodeFlags::HANDSHAKE;
+        if peer.flags.intersects(leave_out) || !peer.is_master() || peer.is_failed() {
+            continue;
+        }
+        let working = working_replicas(node, index);
+        if working == 0 && !peer.slots.is_empty() && peer.flags.contains(NodeFlags::MIGRATE_TO) {
+            spread.orphaned += 1;
+        }
+        spread.most = working.max(spread.most);
+        if index == master {
+            spread.in_my_shard = working;
+        }
+    }
+    spread
 }
 
 /// `clusterHandleSlaveMigration`.

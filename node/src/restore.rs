@@ -82,6 +82,9 @@ pub(crate) fn cluster(
         }
     }
     mark_masters_with_replicas(&mut cluster);
+    for index in cluster.places() {
+        cluster.watch(index);
+    }
     cluster.current_epoch = saved.current_epoch;
     cluster.last_vote_epoch = saved.last_vote_epoch;
     if config.has_bug(Bug::ForgetsVotes) {

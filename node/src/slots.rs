@@ -286,6 +286,7 @@ fn give(node: &mut Node, slots: &SlotSet, owner: Option<PeerIndex>, epoch: u64, 
         node.cluster.set_owner(slot, owner);
         node.cluster.unclaimed_by_owner.remove(slot);
     }
+    node.cluster.topology += 1;
     let owner = owner.map(|owner| node.cluster[owner].id);
     node.note(Fact::SlotsOwned {
         owner,

@@ -1,10 +1,10 @@
 //! The cluster state: whether this node serves (`clusterUpdateState`).
 
+use crate::cluster::Peer;
 use crate::engine::Bug;
 use crate::fact::{Fact, StateReason};
 use crate::message::NodeFlags;
 use crate::node::{Node, Todo};
-use crate::slot::SLOT_COUNT;
 use crate::time::WallMillis;
 
 /// After it was in the minority, a master waits at least this long before it serves again, ms
@@ -69,14 +69,14 @@ pub(crate) fn update(node: &mut Node) {
 }
 
 fn coverage(node: &Node) -> StateReason {
-    for slot in 0..SLOT_COUNT as u16 {
-        match node.cluster.owner(slot) {
-            None => return StateReason::SlotUnowned,
-            Some(owner) if node.cluster[owner].is_failed() => return StateReason::SlotOwnerFailed,
-            Some(_) => {}
-        }
+    let failed_owner = |(_, peer): (_, &Peer)| peer.is_failed() && !peer.slots.is_empty();
+    if !node.cluster.is_covered() {
+        StateReason::SlotUnowned
+    } else if node.cluster.peers().any(failed_owner) {
+        StateReason::SlotOwnerFailed
+    } else {
+        StateReason::AllGood
     }
-    StateReason::AllGood
 }
 
 /// Counts the masters with slots into `size`, and returns how many of them are reachable.

@@ -177,6 +177,7 @@ pub(crate) fn follow(node: &mut Node, master: PeerIndex, why: RoleChange) {
             .flags
             .remove(NodeFlags::MASTER | NodeFlags::MIGRATE_TO);
         myself.flags |= NodeFlags::REPLICA;
+        node.cluster.topology += 1;
         node.cluster.migrating.clear();
         node.cluster.importing.clear();
     } else if let Some(old) = myself.replica_of {
