@@ -319,3 +319,116 @@ fn wake(waker: &mut Option<Waker>) {
         waker.wake();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::duplex;
+    use tokio::task::LocalSet;
+    use tokio::time::{sleep, timeout};
+
+    use super::*;
+
+    const SIZES: BufferSizes = BufferSizes {
+        receive: 100,
+        send: 100,
+    };
+
+    fn simulate(test: impl Future<Output = ()>) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        LocalSet::new().block_on(&runtime, test);
+    }
+
+    async fn a_while() {
+        sleep(Duration::from_millis(10)).await;
+    }
+
+    #[test]
+    fn a_socket_takes_what_arrives_until_its_receive_buffer_is_full() {
+        simulate(async {
+            let (raw, mut peer) = duplex(10);
+            let mut socket = Socket::new(raw, SIZES, Rc::default());
+            let sending = spawn_local(async move {
+                peer.write_all(&[7; 150]).await.unwrap();
+                peer
+            });
+            a_while().await;
+            assert!(!sending.is_finished(), "100 received and 10 under way, no more");
+            assert_eq!(socket.buffers.borrow().received.len(), 100);
+            let mut received = vec![0; 150];
+            socket.read_exact(&mut received).await.unwrap();
+            assert!(timeout(Duration::from_secs(1), sending).await.is_ok());
+        });
+    }
+
+    #[test]
+    fn a_write_waits_while_the_send_buffer_is_full() {
+        simulate(async {
+            let (raw, mut peer) = duplex(10);
+            let mut socket = Socket::new(raw, SIZES, Rc::default());
+            let writing = socket.write_all(&[7; 500]);
+            assert!(timeout(Duration::from_secs(1), writing).await.is_err());
+            let mut received = vec![0; 100];
+            peer.read_exact(&mut received).await.unwrap();
+            assert_eq!(received, [7; 100]);
+        });
+    }
+
+    #[test]
+    fn what_was_written_still_leaves_after_a_close_and_then_the_end() {
+        simulate(async {
+            let (raw, mut peer) = duplex(10);
+            let mut socket = Socket::new(raw, SIZES, Rc::default());
+            socket.write_all(b"the last words, longer than the line").await.unwrap();
+            drop(socket);
+            let mut received = String::new();
+            peer.read_to_string(&mut received).await.unwrap();
+            assert_eq!(received, "the last words, longer than the line");
+        });
+    }
+
+    #[test]
+    fn bytes_that_came_before_the_end_are_read_first() {
+        simulate(async {
+            let (raw, mut peer) = duplex(100);
+            let mut socket = Socket::new(raw, SIZES, Rc::default());
+            peer.write_all(b"bye").await.unwrap();
+            drop(peer);
+            a_while().await;
+            let mut received = String::new();
+            socket.read_to_string(&mut received).await.unwrap();
+            assert_eq!(received, "bye");
+            assert!(socket.write_all(b"?").await.is_ok(), "the kernel takes it");
+            a_while().await;
+            assert!(socket.write_all(b"?").await.is_err(), "and learns that nobody is there");
+        });
+    }
+
+    #[test]
+    fn a_backlog_accepts_while_nobody_asks_until_it_is_full() {
+        simulate(async {
+            let arrived = Rc::new(Cell::new(0));
+            let arriving = Rc::clone(&arrived);
+            let accept = async move || {
+                let (raw, _peer) = duplex(10);
+                arriving.set(arriving.get() + 1);
+                Ok(Accepted {
+                    stream: Socket::new(raw, SIZES, Rc::default()),
+                    peer: ([10, 0, 0, 1], 1).into(),
+                    local: ([10, 0, 0, 2], 2).into(),
+                })
+            };
+            let mut backlog = Backlog::new(accept, 3);
+            a_while().await;
+            assert_eq!(arrived.get(), 3);
+            poll_fn(|context| backlog.poll_accept(context)).await.unwrap();
+            a_while().await;
+            assert_eq!(arrived.get(), 4, "there was room again");
+        });
+    }
+}

@@ -101,9 +101,8 @@ impl MasterStream {
             return Ok(None);
         };
         input.advance(len);
-        let line = match &reply {
-            Reply::Simple(line) => line.as_ref(),
-            _other_kinds => return Ok(Some(FromMaster::Reply(reply))),
+        let Reply::Simple(line) = &reply else {
+            return Ok(Some(FromMaster::Reply(reply)));
         };
         let mut words = line.split(' ');
         match words.next() {

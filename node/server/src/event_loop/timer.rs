@@ -11,8 +11,10 @@ use crate::clock::Clock;
 /// A sleep that is armed anew only when it has to be: most turns end before it is due.
 #[derive(Default)]
 pub(super) struct Timer {
-    armed: Option<(Mono, Pin<Box<dyn Future<Output = ()>>>)>,
+    armed: Option<(Mono, Sleep)>,
 }
+
+type Sleep = Pin<Box<dyn Future<Output = ()>>>;
 
 impl Timer {
     /// Ready once the clock shows `at`.
