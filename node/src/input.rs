@@ -74,7 +74,8 @@ pub enum Input {
         /// Its length on the wire in bytes (for the replication offset of a master's stream).
         wire_len: usize,
     },
-    /// A client sent bytes that are not a command. The shell closes it after the node's reply.
+    /// A client sent bytes that are not a command. Nothing more is read from it; the node answers
+    /// and closes it ([`crate::Action::CloseClient`]) once its turn has come.
     BadCommand {
         /// The client.
         client: ClientId,

@@ -5,14 +5,11 @@ mod descriptors;
 mod poll;
 mod timer;
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 
-use redrill_node::{
-    Action, Bug, ClientId, Config, ConfigError, Input, Node, SavedState, Seed, nodes_conf,
-};
+use redrill_node::{Action, Bug, Config, ConfigError, Input, Node, SavedState, Seed, nodes_conf};
 
 use crate::clock::Clock;
 use crate::control::{Control, Ending};
@@ -129,8 +126,6 @@ struct EventLoop<N: Network, C, D, O> {
     last_client: u64,
     /// Connections with something to flush.
     dirty: Vec<Token>,
-    /// Clients closed by the shell of which the node is still to be told.
-    closed: VecDeque<ClientId>,
     // Kept for their memory.
     actions: Vec<Action>,
     reported: Vec<Token>,
@@ -198,7 +193,6 @@ where
         next_accepted_link: 1,
         last_client: 0,
         dirty: Vec::new(),
-        closed: VecDeque::new(),
         actions: Vec::new(),
         reported: Vec::new(),
         scratch: vec![0; SCRATCH_LEN].into_boxed_slice(),
@@ -222,13 +216,11 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
         let timeout_us = self.until_next_wake_us();
         self.input(Input::TurnEnd).await?;
         self.flush();
-        self.report_closed().await?;
         if self.control.ending() == Some(Ending::Stop) {
             return Err(Stop::Stopped);
         }
         let ends_at = timer::poll_ends_at(self.clock.now().mono, timeout_us);
         self.poll_and_read(ends_at).await?;
-        self.report_closed().await?;
         if self.until_next_wake_us() == 0 {
             self.input(Input::Wake).await?;
         }

@@ -358,7 +358,10 @@ mod tests {
                 peer
             });
             a_while().await;
-            assert!(!sending.is_finished(), "100 received and 10 under way, no more");
+            assert!(
+                !sending.is_finished(),
+                "100 received and 10 under way, no more"
+            );
             assert_eq!(socket.buffers.borrow().received.len(), 100);
             let mut received = vec![0; 150];
             socket.read_exact(&mut received).await.unwrap();
@@ -384,7 +387,10 @@ mod tests {
         simulate(async {
             let (raw, mut peer) = duplex(10);
             let mut socket = Socket::new(raw, SIZES, Rc::default());
-            socket.write_all(b"the last words, longer than the line").await.unwrap();
+            socket
+                .write_all(b"the last words, longer than the line")
+                .await
+                .unwrap();
             drop(socket);
             let mut received = String::new();
             peer.read_to_string(&mut received).await.unwrap();
@@ -405,7 +411,10 @@ mod tests {
             assert_eq!(received, "bye");
             assert!(socket.write_all(b"?").await.is_ok(), "the kernel takes it");
             a_while().await;
-            assert!(socket.write_all(b"?").await.is_err(), "and learns that nobody is there");
+            assert!(
+                socket.write_all(b"?").await.is_err(),
+                "and learns that nobody is there"
+            );
         });
     }
 
@@ -426,7 +435,9 @@ mod tests {
             let mut backlog = Backlog::new(accept, 3);
             a_while().await;
             assert_eq!(arrived.get(), 3);
-            poll_fn(|context| backlog.poll_accept(context)).await.unwrap();
+            poll_fn(|context| backlog.poll_accept(context))
+                .await
+                .unwrap();
             a_while().await;
             assert_eq!(arrived.get(), 4, "there was room again");
         });

@@ -10,7 +10,7 @@ use redrill_node::{
     ToReplica,
 };
 
-use super::descriptors::{Closing, Kind};
+use super::descriptors::Kind;
 use super::{EventLoop, ServeError, Stop};
 use crate::clock::Clock;
 use crate::control::Owner;
@@ -104,14 +104,6 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
         self.dirty.clear();
     }
 
-    /// Tells the node of the clients that the shell itself closed.
-    pub(super) async fn report_closed(&mut self) -> Result<(), Stop> {
-        while let Some(client) = self.closed.pop_front() {
-            self.input(Input::ClientClosed { client }).await?;
-        }
-        Ok(())
-    }
-
     /// Offers the kernel what is queued on one connection, and closes it if that was the last.
     pub(super) fn write(&mut self, token: Token) {
         let Some(descriptor) = self.descriptors.get_mut(token) else {
@@ -126,12 +118,10 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
         if let (true, Some(owner)) = (noted != queued, descriptor.kind.owner()) {
             self.control.note_queue(owner, queued);
         }
-        if let Kind::Client(client, _, state) = &descriptor.kind
-            && let (Some(closing), 0, false) = (state.closing, queued, broken)
+        if let Kind::Client(_, _, state) = &descriptor.kind
+            && state.closing
+            && (queued == 0 || broken)
         {
-            if closing == Closing::Shell {
-                self.closed.push_back(*client);
-            }
             self.close(token);
         }
     }
@@ -175,7 +165,7 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
             if pipe.broken().is_some() {
                 return self.close(token);
             }
-            state.closing = Some(Closing::Node);
+            state.closing = true;
             self.mark_dirty(token);
         }
     }

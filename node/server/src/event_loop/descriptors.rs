@@ -54,17 +54,10 @@ pub(super) type Attempt<S> = Pin<Box<dyn Future<Output = io::Result<S>>>>;
 #[derive(Default)]
 pub(super) struct Client {
     pub(super) decoder: resp::RequestDecoder,
-    /// Set once nothing more is read from it: it is closed when its output has left.
-    pub(super) closing: Option<Closing>,
-}
-
-/// Who closes a client.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Closing {
-    /// The node, which needs not be told.
-    Node,
-    /// The shell, after bytes that are no command.
-    Shell,
+    /// Whether its bytes stopped being commands: what else arrives is dropped.
+    pub(super) refused: bool,
+    /// Whether the node closes it: nothing is read, and it goes when its output has left.
+    pub(super) closing: bool,
 }
 
 /// What a ready descriptor is to be asked.

@@ -7,7 +7,7 @@ use bytes::BytesMut;
 use redrill_node::wire::bus;
 use redrill_node::{ClientId, FromMaster, Input, LinkFailure, LinkId, Mono};
 
-use super::descriptors::{Client, Closing, Kind, Role};
+use super::descriptors::{Client, Kind, Role};
 use super::{EventLoop, Stop};
 use crate::clock::Clock;
 use crate::control::{Ending, Owner};
@@ -246,11 +246,12 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
 
     /// Reads a client once and runs the commands that are complete (`readQueryFromClient`).
     async fn read_client(&mut self, token: Token, client: ClientId) -> Result<(), Stop> {
-        let Some(Kind::Client(_, pipe, Client { closing: None, .. })) =
-            self.descriptors.kind_mut(token)
-        else {
-            return self.close_if_broken(token, client).await;
+        let Some(Kind::Client(_, pipe, state)) = self.descriptors.kind_mut(token) else {
+            return Ok(());
         };
+        if state.closing {
+            return Ok(());
+        }
         match pipe.read(&mut self.scratch[..CLIENT_READ_LEN]) {
             Read::Some(_) => {}
             Read::WouldBlock => return Ok(()),
@@ -260,7 +261,12 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
             let Some(Kind::Client(_, pipe, state)) = self.descriptors.kind_mut(token) else {
                 return Ok(());
             };
-            if state.closing.is_some() {
+            if state.closing {
+                return Ok(());
+            }
+            if state.refused {
+                pipe.input.clear();
+                pipe.look_ahead(&mut self.scratch[..CLIENT_READ_LEN]);
                 return Ok(());
             }
             match state.decoder.next(&mut pipe.input) {
@@ -278,30 +284,11 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
                     return Ok(());
                 }
                 Err(error) => {
-                    state.closing = Some(Closing::Shell);
+                    state.refused = true;
                     self.observer.bad_command(self.clock.now(), client, &error);
                     self.input(Input::BadCommand { client, error }).await?;
-                    self.mark_dirty(token);
-                    return Ok(());
                 }
             }
-        }
-    }
-
-    /// A client that is being closed is read no more, but its connection may break.
-    async fn close_if_broken(&mut self, token: Token, client: ClientId) -> Result<(), Stop> {
-        let Some(Kind::Client(_, pipe, state)) = self.descriptors.kind_mut(token) else {
-            return Ok(());
-        };
-        match (pipe.broken(), state.closing) {
-            (Some(why), Some(Closing::Shell)) => {
-                self.ended(token, Owner::Client(client), why).await
-            }
-            (Some(_), Some(Closing::Node) | None) => {
-                self.close(token);
-                Ok(())
-            }
-            (None, _) => Ok(()),
         }
     }
 
