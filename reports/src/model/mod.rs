@@ -1,0 +1,191 @@
+//! The picture a report draws, before anybody draws it: lanes, bands, strips, markers.
+//!
+//! Every report (terminal, SVG, PNG, HTML) is drawn from one [`Model`], so they cannot disagree.
+//! Times are microseconds since the run began, as in the event log.
+
+mod clients;
+mod events;
+mod faults;
+mod lanes;
+mod slots;
+mod window;
+
+use redrill_node::NodeId;
+use redrill_sim::trace::{Event, Header, NodeNumber, Phase, Trace};
+use serde::Serialize;
+
+pub use clients::{Bucket, ClientStrip, Failures};
+pub use events::{EventKind, EventLine, Weight};
+pub use faults::FaultBand;
+pub use lanes::{Lane, Role, RoleSpan, Trouble, TroubleSpan};
+pub use slots::{SlotRow, SlotSpan, SlotStrip};
+
+/// From `from_us` up to, without, `to_us`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct Span {
+    /// Start.
+    pub from_us: u64,
+    /// End.
+    pub to_us: u64,
+}
+
+impl Span {
+    /// How long it lasts.
+    #[must_use]
+    pub const fn length_us(self) -> u64 {
+        self.to_us.saturating_sub(self.from_us)
+    }
+
+    /// Whether it shares time with another.
+    #[must_use]
+    pub const fn touches(self, other: Self) -> bool {
+        self.from_us < other.to_us && other.from_us < self.to_us
+    }
+
+    /// Whether an instant lies in it, both ends included.
+    #[must_use]
+    pub const fn contains(self, at_us: u64) -> bool {
+        self.from_us <= at_us && at_us <= self.to_us
+    }
+}
+
+/// A run as a picture.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Model {
+    /// What ran.
+    pub header: Header,
+    /// The whole run.
+    pub run: Span,
+    /// The first fault, or where load began if there is none: time 0 for readers.
+    pub origin_us: u64,
+    /// What reports open at: 2 s before the first fault to 2 s after recovery.
+    pub window: Span,
+    /// The phases of the run.
+    pub phases: Vec<(Phase, Span)>,
+    /// The zones, and the lanes of their nodes in order.
+    pub zones: Vec<Zone>,
+    /// The scripted faults, in order of their beginning.
+    pub faults: Vec<FaultBand>,
+    /// What happened, in order; what is only noise is left out.
+    pub events: Vec<EventLine>,
+    /// Who served the slots.
+    pub slots: SlotStrip,
+    /// How the clients fared.
+    pub clients: ClientStrip,
+}
+
+/// A zone and its nodes.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Zone {
+    /// Its name.
+    pub name: String,
+    /// Its nodes, masters of the start first.
+    pub lanes: Vec<Lane>,
+}
+
+impl Model {
+    /// The picture of a run.
+    #[must_use]
+    pub fn of(trace: &Trace) -> Self {
+        let end_us = trace.records.last().map_or(0, |record| record.at_us).max(1);
+        let run = Span {
+            from_us: 0,
+            to_us: end_us,
+        };
+        let phases = phases(trace, run);
+        let faults = faults::bands(trace, run);
+        let origin_us = origin(&faults, &phases);
+        let lanes = lanes::lanes(trace, run);
+        let slots = slots::strip(trace, run, &lanes);
+        let window = window::around_incident(trace, run, origin_us, &slots, !faults.is_empty());
+        Self {
+            header: trace.header.clone(),
+            run,
+            origin_us,
+            window,
+            phases,
+            zones: by_zone(&trace.header, lanes),
+            faults,
+            events: events::lines(trace),
+            slots,
+            clients: clients::strip(trace, run),
+        }
+    }
+
+    /// All lanes, zone by zone.
+    pub fn lanes(&self) -> impl Iterator<Item = &Lane> {
+        self.zones.iter().flat_map(|zone| &zone.lanes)
+    }
+
+    /// Milliseconds from the first fault to an instant.
+    #[must_use]
+    pub fn relative_ms(&self, at_us: u64) -> f64 {
+        (at_us as f64 - self.origin_us as f64) / 1000.0
+    }
+}
+
+/// What a node is called in a run: its name in the drill, or the start of its id if it was never
+/// in the drill.
+#[must_use]
+pub fn node_name(header: &Header, id: NodeId) -> String {
+    header
+        .nodes
+        .iter()
+        .find(|node| node.id == id)
+        .map_or_else(|| id.to_string().chars().take(8).collect(), |node| node.name.clone())
+}
+
+/// The number of the node with an id.
+pub(crate) fn number_of(header: &Header, id: NodeId) -> Option<NodeNumber> {
+    let place = header.nodes.iter().position(|node| node.id == id)?;
+    NodeNumber::try_from(place).ok()
+}
+
+fn by_zone(header: &Header, lanes: Vec<Lane>) -> Vec<Zone> {
+    let mut zones: Vec<Zone> = header
+        .zones
+        .iter()
+        .map(|name| Zone {
+            name: name.clone(),
+            lanes: Vec::new(),
+        })
+        .collect();
+    for lane in lanes {
+        let zone = header.nodes[usize::from(lane.node)].zone;
+        while zones.len() <= zone {
+            zones.push(Zone {
+                name: format!("zone {}", zones.len()),
+                lanes: Vec::new(),
+            });
+        }
+        zones[zone].lanes.push(lane);
+    }
+    zones.retain(|zone| !zone.lanes.is_empty());
+    zones
+}
+
+fn phases(trace: &Trace, run: Span) -> Vec<(Phase, Span)> {
+    let mut phases: Vec<(Phase, Span)> = Vec::new();
+    for record in &trace.records {
+        let Event::Phase { phase } = record.event else {
+            continue;
+        };
+        if let Some((_, span)) = phases.last_mut() {
+            span.to_us = record.at_us;
+        }
+        let span = Span {
+            from_us: record.at_us,
+            to_us: run.to_us,
+        };
+        phases.push((phase, span));
+    }
+    phases
+}
+
+fn origin(faults: &[FaultBand], phases: &[(Phase, Span)]) -> u64 {
+    let disturbed = phases
+        .iter()
+        .find(|(phase, _)| *phase == Phase::Disturb)
+        .map_or(0, |(_, span)| span.from_us);
+    faults.first().map_or(disturbed, |fault| fault.span.from_us)
+}
