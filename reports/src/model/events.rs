@@ -1,6 +1,6 @@
 //! The events of a run as lines: what a reader sees on a lane, in a list, in a terminal.
 
-use redrill_node::{Fact, FailureReport, FailoverKind, LogLevel, NodeId, SlotChange, StateReason};
+use redrill_node::{Fact, FailoverKind, FailureReport, LogLevel, NodeId, SlotChange, StateReason};
 use redrill_sim::scenario::{CrashKind, StallKind};
 use redrill_sim::trace::{Event, Header, NodeNumber, Phase, ProcessChange, StateLoad, Trace};
 use serde::Serialize;
@@ -112,11 +112,22 @@ pub enum EventKind {
 /// renewal of a report, what a state file restored).
 pub(super) fn lines(trace: &Trace) -> Vec<EventLine> {
     let header = &trace.header;
-    trace
-        .records
-        .iter()
-        .filter_map(|record| line(header, record.at_us, &record.event))
-        .collect()
+    let mut forming = false;
+    let mut lines = Vec::new();
+    for record in &trace.records {
+        if let Event::Phase { phase } = record.event {
+            forming = phase == Phase::Form;
+        }
+        let Some(mut line) = line(header, record.at_us, &record.event) else {
+            continue;
+        };
+        if forming {
+            // The story begins when the cluster has formed.
+            line.weight = Weight::Detail;
+        }
+        lines.push(line);
+    }
+    lines
 }
 
 fn line(header: &Header, at_us: u64, event: &Event) -> Option<EventLine> {
@@ -137,9 +148,11 @@ fn line(header: &Header, at_us: u64, event: &Event) -> Option<EventLine> {
     };
     Some(match event {
         Event::Node { node, fact } => return fact_line(header, at_us, *node, fact),
-        Event::Phase { phase } => {
-            of_run(EventKind::Phase, Weight::Detail, phase_words(*phase).to_owned())
-        }
+        Event::Phase { phase } => of_run(
+            EventKind::Phase,
+            Weight::Detail,
+            phase_words(*phase).to_owned(),
+        ),
         Event::Process { node, change } => {
             let (kind, words) = process_words(*change);
             of_node(*node, kind, Weight::Story, words.to_owned())

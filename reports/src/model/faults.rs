@@ -67,7 +67,9 @@ pub(super) fn bands(trace: &Trace, run: Span) -> Vec<FaultBand> {
                     bands[index].lasts = true;
                 }
             }
-            Event::Phase { phase: Phase::Converge } => {
+            Event::Phase {
+                phase: Phase::Converge,
+            } => {
                 for index in open.values().flatten() {
                     bands[*index].span.to_us = record.at_us;
                 }

@@ -46,7 +46,7 @@ pub struct RoleSpan {
     pub role: Role,
     /// When.
     pub span: Span,
-    /// The config epoch a master had at the end of the span; 0 if it never said.
+    /// The config epoch a master had at the end of the span; 0 if it never said, or was a replica.
     pub config_epoch: u64,
 }
 
@@ -187,13 +187,14 @@ impl Builder {
             self.role_changed(at_us);
         } else if let Fact::ConfigEpoch { epoch, .. } = fact {
             self.config_epoch = *epoch;
-            if let Some(role) = self.roles.last_mut() {
+            if let Some(role) = self.roles.last_mut()
+                && role.role == Role::Master
+            {
                 role.config_epoch = *epoch;
             }
         } else if let Fact::ClusterState { ok, .. } = fact {
             self.state(at_us, *ok);
         } else if let Fact::Started { .. } = fact {
-            // A node comes up with `cluster_state:fail` and says when that changes.
             self.state(at_us, false);
         }
     }
@@ -223,7 +224,9 @@ impl Builder {
     fn process(&mut self, at_us: u64, change: ProcessChange) {
         self.close_trouble(at_us);
         match change {
-            ProcessChange::Started | ProcessChange::Resumed => {}
+            // A node comes up with `cluster_state:fail` and says when that changes.
+            ProcessChange::Started => self.state(at_us, false),
+            ProcessChange::Resumed => {}
             ProcessChange::Crashed(kind) => {
                 self.open_trouble = Some((Trouble::Crashed(kind), at_us));
                 self.state(at_us, true);
@@ -266,7 +269,10 @@ impl Builder {
         self.roles.push(RoleSpan {
             role,
             span,
-            config_epoch: self.config_epoch,
+            config_epoch: match role {
+                Role::Master | Role::EmptyMaster => self.config_epoch,
+                Role::Replica { .. } => 0,
+            },
         });
     }
 

@@ -5,6 +5,7 @@
 
 mod clients;
 mod events;
+mod failovers;
 mod faults;
 mod lanes;
 mod slots;
@@ -16,6 +17,7 @@ use serde::Serialize;
 
 pub use clients::{Bucket, ClientStrip, Failures};
 pub use events::{EventKind, EventLine, Weight};
+pub use failovers::{Failover, Part};
 pub use faults::FaultBand;
 pub use lanes::{Lane, Role, RoleSpan, Trouble, TroubleSpan};
 pub use slots::{SlotRow, SlotSpan, SlotStrip};
@@ -66,6 +68,8 @@ pub struct Model {
     pub zones: Vec<Zone>,
     /// The scripted faults, in order of their beginning.
     pub faults: Vec<FaultBand>,
+    /// The promotions, in order.
+    pub failovers: Vec<Failover>,
     /// What happened, in order; what is only noise is left out.
     pub events: Vec<EventLine>,
     /// Who served the slots.
@@ -97,6 +101,7 @@ impl Model {
         let origin_us = origin(&faults, &phases);
         let lanes = lanes::lanes(trace, run);
         let slots = slots::strip(trace, run, &lanes);
+        let failovers = failovers::failovers(trace, &lanes);
         let window = window::around_incident(trace, run, origin_us, &slots, !faults.is_empty());
         Self {
             header: trace.header.clone(),
@@ -106,6 +111,7 @@ impl Model {
             phases,
             zones: by_zone(&trace.header, lanes),
             faults,
+            failovers,
             events: events::lines(trace),
             slots,
             clients: clients::strip(trace, run),
@@ -128,11 +134,10 @@ impl Model {
 /// in the drill.
 #[must_use]
 pub fn node_name(header: &Header, id: NodeId) -> String {
-    header
-        .nodes
-        .iter()
-        .find(|node| node.id == id)
-        .map_or_else(|| id.to_string().chars().take(8).collect(), |node| node.name.clone())
+    header.nodes.iter().find(|node| node.id == id).map_or_else(
+        || id.to_string().chars().take(8).collect(),
+        |node| node.name.clone(),
+    )
 }
 
 /// The number of the node with an id.
@@ -189,3 +194,6 @@ fn origin(faults: &[FaultBand], phases: &[(Phase, Span)]) -> u64 {
         .map_or(0, |(_, span)| span.from_us);
     faults.first().map_or(disturbed, |fault| fault.span.from_us)
 }
+
+#[cfg(test)]
+mod tests;

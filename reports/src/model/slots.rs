@@ -82,7 +82,7 @@ pub(super) fn strip(trace: &Trace, run: Span, lanes: &[Lane]) -> SlotStrip {
 
     let mut from_us = 0;
     let changes = changes(trace, lanes);
-    for (&at_us, changes) in &changes {
+    for (&at_us, changes) in changes.range(..run.to_us) {
         if at_us > from_us {
             let span = Span {
                 from_us,
@@ -100,7 +100,7 @@ pub(super) fn strip(trace: &Trace, run: Span, lanes: &[Lane]) -> SlotStrip {
     }
     let span = Span {
         from_us,
-        to_us: run.to_us.max(from_us + 1),
+        to_us: run.to_us,
     };
     for (row, (_, members)) in rows.iter_mut().zip(&groups) {
         extend(row, replay.count(span, members, &pieces));
@@ -157,9 +157,7 @@ fn changes<'a>(trace: &'a Trace, lanes: &[Lane]) -> BTreeMap<u64, Vec<Change<'a>
     }
     // Where one span ends and the next begins at the same instant, the end comes first.
     for at in changes.values_mut() {
-        at.sort_by_key(|change| {
-            matches!(change, Change::Able(_, true) | Change::CutOff(_, true))
-        });
+        at.sort_by_key(|change| matches!(change, Change::Able(_, true) | Change::CutOff(_, true)));
     }
     changes
 }
@@ -199,7 +197,11 @@ fn without(spans: &[Span], hole: Span) -> Vec<Span> {
             left.push(span);
             continue;
         }
-        left.extend([before, after].into_iter().filter(|span| span.length_us() > 0));
+        left.extend(
+            [before, after]
+                .into_iter()
+                .filter(|span| span.length_us() > 0),
+        );
     }
     left
 }

@@ -30,7 +30,11 @@ pub(super) fn around_incident(
             recovered_us = recovered_us.max(span.span.to_us);
         }
     }
-    for record in trace.records.iter().filter(|record| record.at_us >= origin_us) {
+    for record in trace
+        .records
+        .iter()
+        .filter(|record| record.at_us >= origin_us)
+    {
         if let Event::Node {
             fact: Fact::ElectionWon { .. },
             ..
