@@ -282,7 +282,7 @@ impl Run {
             if let Some(range) = RANGES.get(place) {
                 let epoch = place as u64 + 1;
                 self.owned(0.1, name, name, epoch, *range, SlotChange::Restored);
-                let why = EpochChange::Operator;
+                let why = EpochChange::Restored;
                 self.fact(0.1, name, Fact::ConfigEpoch { epoch, why });
             }
             self.state(2000.0 + place as f64 * 7.0, name, true);
@@ -333,7 +333,6 @@ impl Run {
         let report = |by: &str| Fact::FailureReported {
             node: m2,
             by: id(by),
-            first: true,
         };
         self.fact(at_ms + 2600.0, "m3", report("m1"));
         self.fact(at_ms + 2814.0, "m1", report("m3"));

@@ -108,8 +108,8 @@ pub enum EventKind {
     Remark,
 }
 
-/// The lines of a run, without what is only noise (every write, every movement of a stream, every
-/// renewal of a report, what a state file restored).
+/// The lines of a run, without what is only noise (every write, every movement of a stream,
+/// what a state file restored).
 pub(super) fn lines(trace: &Trace) -> Vec<EventLine> {
     let header = &trace.header;
     let mut forming = false;
@@ -272,7 +272,7 @@ fn kind_of(fact: &Fact) -> Option<(EventKind, Weight)> {
         | Fact::PeerRole { .. } => (Kind::Membership, Detail),
         Fact::PossiblyFailing { .. } => (Kind::Pfail, Story),
         Fact::NoLongerPossiblyFailing { .. } => (Kind::Recovered, Story),
-        Fact::FailureReported { first: true, .. } => (Kind::Report, Detail),
+        Fact::FailureReported { .. } => (Kind::Report, Detail),
         Fact::FailureReportWithdrawn { .. } => (Kind::Recovered, Detail),
         Fact::MarkedFailing { .. } | Fact::FailReceived { .. } => (Kind::Fail, Story),
         Fact::FailCleared { .. } => (Kind::Recovered, Story),
@@ -288,6 +288,10 @@ fn kind_of(fact: &Fact) -> Option<(EventKind, Weight)> {
         | Fact::ManualFailoverReady
         | Fact::ManualFailoverTimedOut => (Kind::Manual, Story),
         Fact::ManualFailoverOffset { .. } => (Kind::Manual, Detail),
+        Fact::ConfigEpoch {
+            why: EpochChange::Restored,
+            ..
+        } => return None,
         Fact::CurrentEpoch { .. } | Fact::ConfigEpoch { .. } | Fact::PeerConfigEpoch { .. } => {
             (Kind::Epoch, Detail)
         }
@@ -311,10 +315,7 @@ fn kind_of(fact: &Fact) -> Option<(EventKind, Weight)> {
         Fact::BadPacket { .. } | Fact::BadCommand { .. } | Fact::UnknownSender { .. } => {
             (Kind::Trouble, Detail)
         }
-        Fact::FailureReported { first: false, .. }
-        | Fact::Stream { .. }
-        | Fact::Wrote { .. }
-        | Fact::WaitAnswered { .. } => return None,
+        Fact::Stream { .. } | Fact::Wrote { .. } | Fact::WaitAnswered { .. } => return None,
     })
 }
 
