@@ -1,6 +1,8 @@
 //! The events of a run as lines: what a reader sees on a lane, in a list, in a terminal.
 
-use redrill_node::{Fact, FailoverKind, FailureReport, LogLevel, NodeId, SlotChange, StateReason};
+use redrill_node::{
+    EpochChange, Fact, FailoverKind, FailureReport, LogLevel, NodeId, SlotChange, StateReason,
+};
 use redrill_sim::scenario::{CrashKind, StallKind};
 use redrill_sim::trace::{Event, Header, NodeNumber, Phase, ProcessChange, StateLoad, Trace};
 use serde::Serialize;
