@@ -1,6 +1,7 @@
 //! Deterministic simulation of a Redis Cluster: worlds, faults, clients, checkers, event log.
 
 pub mod checkers;
+pub mod client;
 pub mod network;
 pub mod rng;
 pub mod scenario;

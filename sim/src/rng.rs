@@ -3,7 +3,9 @@
 //! A draw more for one purpose or entity moves nothing for any other, so the same seed gives the
 //! same faults and the same network weather to two configurations that are to be compared.
 
-use rand::{Rng, SeedableRng};
+use std::convert::Infallible;
+
+use rand::{Rng, SeedableRng, TryRng};
 use rand_chacha::ChaCha8Rng;
 
 /// What a stream of random numbers is for. The numbers are part of what a seed means: give new
@@ -71,6 +73,22 @@ impl Streams {
     #[must_use]
     pub fn key(&self, purpose: Purpose) -> u64 {
         self.stream(purpose, 0).word()
+    }
+}
+
+impl TryRng for Stream {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        self.0.try_next_u32()
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        self.0.try_next_u64()
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        self.0.try_fill_bytes(bytes)
     }
 }
 

@@ -1,0 +1,173 @@
+//! What a client does: which keys, which values.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use rand_distr::{Distribution, Zipf};
+use redrill_node::{CommandLine, Slot, SlotSet, key_slot, write_digest};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::{Setup, WrittenKey};
+use crate::rng::{Purpose, Stream};
+use crate::scenario::Keys;
+use crate::trace::ClientNumber;
+
+/// Hash tags of a client that keeps to one node's slots.
+const TAGS: usize = 4;
+
+/// Tags that are tried to find [`TAGS`] of them; enough for a node with a single slot.
+const TRIES: u32 = 1 << 20;
+
+/// The digest by which a key is known in the event log.
+#[must_use]
+pub fn key_digest(key: &[u8]) -> u64 {
+    xxh3_64(key)
+}
+
+/// Makes a client's operations.
+#[derive(Debug)]
+pub(super) struct Load {
+    client: ClientNumber,
+    keys: Keys,
+    /// Hash tags that lie in the slots the client keeps to; `None`: it keeps to none.
+    tags: Option<Vec<String>>,
+    writes: f64,
+    read_from_replicas: bool,
+    value_bytes: usize,
+    key_stream: Stream,
+    operation_stream: Stream,
+    next_number: u32,
+    written: BTreeMap<u64, (Slot, Bytes)>,
+}
+
+/// One operation to do.
+#[derive(Clone, Debug)]
+pub(super) struct Work {
+    pub(super) number: u32,
+    pub(super) key: Bytes,
+    pub(super) key_digest: u64,
+    pub(super) slot: Slot,
+    /// The value of a write.
+    pub(super) value: Option<Bytes>,
+    /// Random bits by which a read chooses its node; `None`: it must go to the master.
+    pub(super) replica_choice: Option<u64>,
+}
+
+impl Load {
+    pub(super) fn new(setup: &Setup<'_>) -> Self {
+        let entity = u64::from(setup.number);
+        Self {
+            client: setup.number,
+            keys: setup.workload.keys,
+            tags: setup.spec.only_slots_of.map(|node| {
+                let mut slots = SlotSet::new();
+                for range in setup
+                    .nodes
+                    .get(node)
+                    .into_iter()
+                    .flat_map(|node| &node.slots)
+                {
+                    for slot in range.first..=range.last {
+                        slots.insert(slot);
+                    }
+                }
+                tags_in(&slots, setup.number)
+            }),
+            writes: setup.workload.writes,
+            read_from_replicas: setup.workload.read_from_replicas,
+            value_bytes: setup.workload.value_bytes,
+            key_stream: setup.streams.stream(Purpose::ClientKeys, entity),
+            operation_stream: setup.streams.stream(Purpose::ClientOperations, entity),
+            next_number: 0,
+            written: BTreeMap::new(),
+        }
+    }
+
+    /// The next operation.
+    pub(super) fn next(&mut self) -> Work {
+        let number = self.next_number;
+        self.next_number += 1;
+        let key = self.key(number);
+        let slot = key_slot(&key);
+        let is_write = self.operation_stream.unit() < self.writes;
+        let choice = self.operation_stream.word();
+        let digest = key_digest(&key);
+        let value = is_write.then(|| {
+            self.written
+                .entry(digest)
+                .or_insert_with(|| (slot, key.clone()));
+            self.value(number)
+        });
+        Work {
+            number,
+            key,
+            key_digest: digest,
+            slot,
+            replica_choice: (value.is_none() && self.read_from_replicas).then_some(choice),
+            value,
+        }
+    }
+
+    pub(super) fn take_written(&mut self) -> Vec<WrittenKey> {
+        let written = std::mem::take(&mut self.written).into_iter();
+        written
+            .map(|(digest, (slot, key))| WrittenKey { digest, slot, key })
+            .collect()
+    }
+
+    fn key(&mut self, number: u32) -> Bytes {
+        let client = self.client;
+        let place = match self.keys {
+            Keys::Unique => u64::from(number),
+            Keys::Uniform { count } => self.key_stream.below(count.into()),
+            Keys::Zipf { count, exponent } => self.zipf(count, exponent),
+        };
+        let name = match self.keys {
+            Keys::Unique => format!("c{client}:{place}"),
+            Keys::Uniform { .. } | Keys::Zipf { .. } => format!("key:{place}"),
+        };
+        let tag = self.tags.as_ref().and_then(|tags| {
+            let turn = place as usize % tags.len().max(1);
+            tags.get(turn)
+        });
+        Bytes::from(match tag {
+            Some(tag) => format!("{{{tag}}}:{name}"),
+            None => name,
+        })
+    }
+
+    /// A rank from 0, the lower the likelier.
+    fn zipf(&mut self, count: u32, exponent: f64) -> u64 {
+        match Zipf::new(f64::from(count.max(1)), exponent) {
+            Ok(zipf) => zipf.sample(&mut self.key_stream) as u64 - 1,
+            Err(_) => self.key_stream.below(count.into()),
+        }
+    }
+
+    /// A value that no other write has.
+    fn value(&self, number: u32) -> Bytes {
+        let name = format!("c{}:{number}", self.client);
+        Bytes::from(format!("{name:.<width$}", width = self.value_bytes))
+    }
+}
+
+impl Work {
+    pub(super) fn command(&self) -> CommandLine {
+        match &self.value {
+            Some(value) => vec![Bytes::from_static(b"SET"), self.key.clone(), value.clone()],
+            None => vec![Bytes::from_static(b"GET"), self.key.clone()],
+        }
+    }
+
+    pub(super) fn write_digest(&self) -> Option<u64> {
+        Some(write_digest(&self.key, self.value.as_ref()?))
+    }
+}
+
+fn tags_in(slots: &SlotSet, client: ClientNumber) -> Vec<String> {
+    let candidates = (0..TRIES).map(|number| format!("c{client}-{number}"));
+    candidates
+        .filter(|tag| slots.contains(key_slot(tag.as_bytes())))
+        .take(TAGS)
+        .collect()
+}
