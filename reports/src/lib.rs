@@ -3,5 +3,6 @@
 pub mod model;
 #[cfg(test)]
 mod sample;
+pub mod terminal;
 pub mod theme;
 pub mod timeline;

@@ -4,7 +4,9 @@ use redrill_node::{
     EpochChange, Fact, FailoverKind, FailureReport, LogLevel, NodeId, SlotChange, StateReason,
 };
 use redrill_sim::scenario::{CrashKind, StallKind};
-use redrill_sim::trace::{Event, Header, NodeNumber, Phase, ProcessChange, StateLoad, Trace};
+use redrill_sim::trace::{
+    Event, Header, NodeNumber, Phase, ProcessChange, Record, StateLoad, Trace,
+};
 use serde::Serialize;
 
 use super::{node_name, number_of};
@@ -113,14 +115,13 @@ pub enum EventKind {
 /// The lines of a run, without what is only noise (every write, every movement of a stream,
 /// what a state file restored).
 pub(super) fn lines(trace: &Trace) -> Vec<EventLine> {
-    let header = &trace.header;
     let mut forming = false;
     let mut lines = Vec::new();
     for record in &trace.records {
         if let Event::Phase { phase } = record.event {
             forming = phase == Phase::Form;
         }
-        let Some(mut line) = line(header, record.at_us, &record.event) else {
+        let Some(mut line) = line(trace, record) else {
             continue;
         };
         if forming {
@@ -132,7 +133,8 @@ pub(super) fn lines(trace: &Trace) -> Vec<EventLine> {
     lines
 }
 
-fn line(header: &Header, at_us: u64, event: &Event) -> Option<EventLine> {
+fn line(trace: &Trace, record: &Record) -> Option<EventLine> {
+    let (header, at_us) = (&trace.header, record.at_us);
     let of_run = |kind, weight, text: String| EventLine {
         at_us,
         node: None,
@@ -148,7 +150,7 @@ fn line(header: &Header, at_us: u64, event: &Event) -> Option<EventLine> {
         node: Some(node),
         ..of_run(kind, weight, text)
     };
-    Some(match event {
+    Some(match &record.event {
         Event::Node { node, fact } => return fact_line(header, at_us, *node, fact),
         Event::Phase { phase } => of_run(
             EventKind::Phase,
@@ -171,7 +173,7 @@ fn line(header: &Header, at_us: u64, event: &Event) -> Option<EventLine> {
         Event::FaultEnded { step } => of_run(
             EventKind::FaultEnded,
             Weight::Story,
-            format!("step {} is undone", step + 1),
+            format!("over: {}", words_of_step(trace, *step)),
         ),
         Event::FaultMissed { step, why } => of_run(
             EventKind::FaultMissed,
@@ -202,6 +204,17 @@ fn line(header: &Header, at_us: u64, event: &Event) -> Option<EventLine> {
         | Event::Operation(_)
         | Event::Audited { .. } => return None,
     })
+}
+
+/// What the fault of a step did, in words.
+fn words_of_step(trace: &Trace, ended: u16) -> String {
+    let began = trace.records.iter().find_map(|record| {
+        let Event::FaultBegan { step, words, .. } = &record.event else {
+            return None;
+        };
+        (*step == ended).then(|| words.clone())
+    });
+    began.unwrap_or_else(|| format!("step {}", ended + 1))
 }
 
 const fn phase_words(phase: Phase) -> &'static str {
