@@ -40,7 +40,10 @@ pub mod wire;
 
 pub use action::{Action, ToMaster, ToReplica};
 pub use cluster::{ClusterState, Link, MYSELF, Peer, PeerIndex, Report};
-pub use config::{AppendFsync, Config};
+pub use config::{
+    AppendFsync, Change, Config, ConfigFileError, Directive, DirectiveError, EndpointType,
+    MaxmemoryPolicy, SavePoint, Setting, Settings, Values, Warning, WarningKind, memory_bytes,
+};
 pub use engine::{Bug, Engine};
 pub use fact::{
     EpochChange, Fact, FailCleared, FailoverKind, FailoverObstacle, FailureReport, RoleChange,
