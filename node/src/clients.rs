@@ -1,23 +1,321 @@
-//! Clients (placeholder of the lead's branch).
+//! Clients: who is connected, who waits for what, and when writes are held back.
+
+mod pause;
+mod stats;
+mod wait;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+use crate::action::Action;
+use crate::commands::{self, Spec};
+use crate::fact::Fact;
 use crate::ids::ClientId;
+use crate::input::CommandLine;
 use crate::node::Node;
+use crate::replication;
+use crate::reply::Reply;
 use crate::time::WallMillis;
 use crate::wire::resp::RespError;
-use std::net::SocketAddr;
+
+use self::pause::Pauses;
+pub(crate) use self::pause::{
+    PauseKind, PausePurpose, check_pause, pause, pause_writes, resume, resume_writes, writes_paused,
+};
+pub(crate) use self::stats::Stats;
+pub(crate) use self::wait::{Wait, note_wait, redirect_blocked, unblock_waiting, wait};
+
+/// The clients of a node, and what it counted of them.
+#[derive(Debug, Default)]
+pub(crate) struct Clients {
+    table: BTreeMap<ClientId, Client>,
+    /// Clients blocked in `WAIT`, the newest first (`clients_waiting_acks`).
+    waiting: VecDeque<ClientId>,
+    /// Clients whose command a pause holds back.
+    postponed: Vec<ClientId>,
+    /// Clients that are free again: what they sent meanwhile runs at the end of the turn.
+    unblocked: VecDeque<ClientId>,
+    pauses: Pauses,
+    /// `DEBUG SET-ACTIVE-EXPIRE 0`.
+    pub(crate) active_expiry_off: bool,
+    pub(crate) stats: Stats,
+}
+
+/// One client.
 #[derive(Debug)]
-pub(crate) struct Clients;
-impl Clients {
-    pub(crate) fn new() -> Self {
-        Self
+pub(crate) struct Client {
+    pub(crate) peer: SocketAddr,
+    pub(crate) created: WallMillis,
+    pub(crate) last_interaction: WallMillis,
+    pub(crate) flags: ClientFlags,
+    /// Whether it speaks RESP3.
+    pub(crate) resp3: bool,
+    /// The replication offset after its last command: what its `WAIT` waits for.
+    pub(crate) write_offset: u64,
+    pub(crate) last_command: Option<&'static Spec>,
+    pub(crate) labels: Option<Box<Labels>>,
+    blocked: Option<Blocked>,
+    queue: VecDeque<Queued>,
+}
+
+/// What a client calls itself.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Labels {
+    pub(crate) name: Option<Bytes>,
+    pub(crate) library_name: Option<Bytes>,
+    pub(crate) library_version: Option<Bytes>,
+}
+
+bitflags::bitflags! {
+    /// What a client is and asked for (`CLIENT_*`).
+    #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+    pub(crate) struct ClientFlags: u8 {
+        /// The next command may go to a slot that is being imported.
+        const ASKING = 1;
+        /// It reads from replicas.
+        const READONLY = 2;
+        /// It is never evicted.
+        const NO_EVICT = 4;
+        /// It wants no replies.
+        const REPLY_OFF = 8;
+        /// It wants no reply to the next command.
+        const REPLY_SKIP_NEXT = 16;
+        /// It wants no reply to this command.
+        const REPLY_SKIP = 32;
     }
 }
-pub(crate) fn accepted(_: &mut Node, _: ClientId, _: SocketAddr) {}
-pub(crate) fn closed(_: &mut Node, _: ClientId) {}
-pub(crate) fn bad_command(_: &mut Node, _: ClientId, _: RespError) {}
-pub(crate) fn turn_end(_: &mut Node) {}
-pub(crate) fn pause_writes(_: &mut Node, _: WallMillis) {}
-pub(crate) fn resume_writes(_: &mut Node) {}
-pub(crate) fn writes_paused(_: &Node) -> bool {
-    false
+
+/// Why a client's commands are not carried out.
+#[derive(Clone, Copy, Debug)]
+enum Blocked {
+    /// It waits for replicas.
+    Wait(Wait),
+    /// Its command waits for the end of a pause.
+    Postponed,
 }
-pub(crate) fn redirect_blocked(_: &mut Node) {}
+
+/// What a blocked client sent.
+#[derive(Debug)]
+enum Queued {
+    Command(CommandLine),
+    Bad(RespError),
+}
+
+impl Clients {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn get(&self, client: ClientId) -> Option<&Client> {
+        self.table.get(&client)
+    }
+
+    pub(crate) fn get_mut(&mut self, client: ClientId) -> Option<&mut Client> {
+        self.table.get_mut(&client)
+    }
+
+    /// Every client, the oldest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (ClientId, &Client)> {
+        self.table.iter().map(|(&id, client)| (id, client))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Number of clients that wait for something.
+    pub(crate) fn blocked_count(&self) -> usize {
+        self.waiting.len() + self.postponed.len()
+    }
+
+    /// Number of clients that wait no longer than a time.
+    pub(crate) fn with_deadline_count(&self) -> usize {
+        let waits = self.table.values().filter_map(Client::waits_for);
+        waits.filter(|wait| wait.deadline.is_some()).count()
+    }
+}
+
+impl Client {
+    fn new(peer: SocketAddr, now: WallMillis) -> Self {
+        Self {
+            peer,
+            created: now,
+            last_interaction: now,
+            flags: ClientFlags::empty(),
+            resp3: false,
+            write_offset: 0,
+            last_command: None,
+            labels: None,
+            blocked: None,
+            queue: VecDeque::new(),
+        }
+    }
+
+    pub(crate) const fn is_blocked(&self) -> bool {
+        self.blocked.is_some()
+    }
+
+    /// What it calls itself.
+    pub(crate) fn labels_mut(&mut self) -> &mut Labels {
+        self.labels.get_or_insert_default()
+    }
+
+    pub(crate) fn name(&self) -> Option<&Bytes> {
+        self.labels.as_ref()?.name.as_ref()
+    }
+
+    /// Makes it ready for its next command (`resetClient`).
+    pub(crate) fn reset(&mut self) {
+        if self.flags.is_empty() {
+            return;
+        }
+        if self.last_command.is_none_or(|spec| spec.name != "asking") {
+            self.flags.remove(ClientFlags::ASKING);
+        }
+        self.flags.remove(ClientFlags::REPLY_SKIP);
+        if self.flags.contains(ClientFlags::REPLY_SKIP_NEXT) {
+            self.flags.remove(ClientFlags::REPLY_SKIP_NEXT);
+            self.flags.insert(ClientFlags::REPLY_SKIP);
+        }
+    }
+
+    const fn waits_for(&self) -> Option<Wait> {
+        match self.blocked {
+            Some(Blocked::Wait(wait)) => Some(wait),
+            Some(Blocked::Postponed) | None => None,
+        }
+    }
+}
+
+/// A client connected.
+pub(crate) fn accepted(node: &mut Node, client: ClientId, peer: SocketAddr) {
+    let new = Client::new(peer, node.wall());
+    node.clients.table.insert(client, new);
+    node.clients.stats.connections += 1;
+}
+
+/// A client's connection ended.
+pub(crate) fn closed(node: &mut Node, client: ClientId) {
+    let clients = &mut node.clients;
+    let Some(gone) = clients.table.remove(&client) else {
+        return;
+    };
+    if gone.is_blocked() {
+        clients.waiting.retain(|&waiting| waiting != client);
+        clients.postponed.retain(|&postponed| postponed != client);
+    }
+    clients.unblocked.retain(|&unblocked| unblocked != client);
+}
+
+/// Closes a client's connection once its replies are sent.
+pub(crate) fn close(node: &mut Node, client: ClientId) {
+    replication::replica_closed(node, client);
+    closed(node, client);
+    node.outbox.push(Action::CloseClient { client });
+}
+
+/// A client sent something that is not a command.
+pub(crate) fn bad_command(node: &mut Node, client: ClientId, error: RespError) {
+    let Some(sender) = node.clients.get_mut(client) else {
+        return;
+    };
+    if sender.is_blocked() || !sender.queue.is_empty() {
+        sender.queue.push_back(Queued::Bad(error));
+        return;
+    }
+    let text = error.to_string();
+    node.note(Fact::BadCommand {
+        error: text.as_str().into(),
+    });
+    reply(node, client, Reply::Error(format!("ERR {text}").into()));
+    close(node, client);
+}
+
+/// Takes a client's command, unless it has to wait behind others of the same client.
+pub(crate) fn take_command(
+    node: &mut Node,
+    client: ClientId,
+    command: CommandLine,
+    wire_len: usize,
+) -> Option<CommandLine> {
+    let now = node.wall();
+    node.clients.stats.input_bytes += wire_len as u64;
+    let sender = node.clients.get_mut(client)?;
+    sender.last_interaction = now;
+    if sender.is_blocked() || !sender.queue.is_empty() {
+        sender.queue.push_back(Queued::Command(command));
+        return None;
+    }
+    Some(command)
+}
+
+/// Holds a client's command back until a pause ends.
+pub(crate) fn postpone(node: &mut Node, client: ClientId, command: CommandLine) {
+    let Some(sender) = node.clients.table.get_mut(&client) else {
+        return;
+    };
+    sender.queue.push_front(Queued::Command(command));
+    sender.blocked = Some(Blocked::Postponed);
+    node.clients.postponed.push(client);
+}
+
+/// Answers a client, if it wants answers.
+pub(crate) fn reply(node: &mut Node, client: ClientId, reply: Reply) {
+    if let Reply::Error(text) = &reply {
+        node.clients.stats.count_error(text);
+    }
+    let muted = ClientFlags::REPLY_OFF | ClientFlags::REPLY_SKIP;
+    if let Some(receiver) = node.clients.get(client)
+        && !receiver.flags.intersects(muted)
+    {
+        let resp3 = receiver.resp3;
+        node.outbox.push(Action::Reply {
+            client,
+            reply,
+            resp3,
+        });
+    }
+}
+
+/// The end of a turn, as far as clients go (`beforeSleep`): waits end, and what blocked clients
+/// had sent runs.
+pub(crate) fn turn_end(node: &mut Node) {
+    wait::end_overdue(node);
+    wait::end_satisfied(node);
+    while let Some(client) = node.clients.unblocked.pop_front() {
+        run_queue(node, client);
+    }
+}
+
+fn run_queue(node: &mut Node, client: ClientId) {
+    while let Some(sender) = node.clients.get_mut(client)
+        && !sender.is_blocked()
+        && let Some(next) = sender.queue.pop_front()
+    {
+        match next {
+            Queued::Command(command) => commands::process(node, client, command),
+            Queued::Bad(error) => {
+                sender.queue.clear();
+                bad_command(node, client, error);
+            }
+        }
+    }
+}
+
+/// Sets a client free; what it sent meanwhile runs at the end of the turn (`unblockClient`).
+fn unblock(node: &mut Node, client: ClientId) {
+    let clients = &mut node.clients;
+    let Some(blocked) = clients.table.get_mut(&client) else {
+        return;
+    };
+    if let Some(Blocked::Wait(_)) = blocked.blocked.take() {
+        blocked.reset();
+    }
+    clients.waiting.retain(|&waiting| waiting != client);
+    clients.postponed.retain(|&postponed| postponed != client);
+    if !clients.unblocked.contains(&client) {
+        clients.unblocked.push_back(client);
+    }
+}

@@ -12,7 +12,7 @@ mod tests;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 
@@ -69,6 +69,14 @@ impl Value {
     pub const fn value_type(&self) -> ValueType {
         match self {
             Self::String(_) => ValueType::String,
+        }
+    }
+
+    /// The string, if it is one.
+    #[must_use]
+    pub const fn as_string(&self) -> Option<&Bytes> {
+        match self {
+            Self::String(text) => Some(text),
         }
     }
 
@@ -283,6 +291,18 @@ impl Store {
         self.used_bytes += value.len_bytes();
         let old = std::mem::replace(&mut self.entries[place.0].value, value);
         self.used_bytes -= old.len_bytes();
+    }
+
+    /// Makes a string longer. Room is left at its end, so that one that grows in many steps is
+    /// not copied at each.
+    pub(crate) fn append(&mut self, place: Place, tail: &[u8]) {
+        let Value::String(text) = &mut self.entries[place.0].value;
+        let mut grown = std::mem::take(text)
+            .try_into_mut()
+            .unwrap_or_else(|shared| BytesMut::from(&shared[..]));
+        grown.extend_from_slice(tail);
+        *text = grown.freeze();
+        self.used_bytes += tail.len();
     }
 
     /// Sets or takes away an expiry; true if there was one (`setExpire`, `removeExpire`).

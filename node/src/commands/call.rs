@@ -1,0 +1,229 @@
+//! One run of a command: its words, who sent it, what it did.
+
+use bytes::Bytes;
+
+use super::error::{CommandError, Outcome};
+use super::spec::{Run, Spec};
+use crate::fact::{Fact, write_digest};
+use crate::ids::ClientId;
+use crate::input::CommandLine;
+use crate::node::Node;
+use crate::replication;
+use crate::reply::Reply;
+use crate::store::{Place, Value};
+use crate::wire::resp::string_to_i64;
+
+/// A command that runs.
+#[derive(Debug)]
+pub(crate) struct Call<'a> {
+    pub(crate) node: &'a mut Node,
+    pub(crate) spec: &'static Spec,
+    /// The command line, the name first.
+    pub(crate) words: &'a [Bytes],
+    origin: Origin,
+    effect: Effect,
+    written: Vec<u64>,
+}
+
+/// Who sent a command.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Origin {
+    /// A client.
+    Client(ClientId),
+    /// This replica's master, by the replication stream. It is always obeyed.
+    Master,
+}
+
+/// What of a command goes to replicas.
+#[derive(Debug, Default)]
+pub(super) enum Effect {
+    /// Nothing: it changed nothing.
+    #[default]
+    None,
+    /// The command as it came.
+    Verbatim,
+    /// Another that has the same effect at any time and place.
+    Rewritten(CommandLine),
+}
+
+/// What a command left behind.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub(super) answer: Result<Option<Reply>, CommandError>,
+    pub(super) effect: Effect,
+    pub(super) written: Vec<u64>,
+}
+
+/// Runs a command.
+pub(super) fn run(node: &mut Node, origin: Origin, spec: &'static Spec, words: &[Bytes]) -> Done {
+    let mut call = Call {
+        node,
+        spec,
+        words,
+        origin,
+        effect: Effect::None,
+        written: Vec::new(),
+    };
+    let answer = match spec.run {
+        Run::Answer(run) => run(&mut call).map(Some),
+        Run::Maybe(run) => run(&mut call),
+    };
+    Done {
+        answer,
+        effect: call.effect,
+        written: call.written,
+    }
+}
+
+impl Done {
+    /// Feeds the stream, and tells the checkers where the writes stand in it.
+    pub(super) fn propagate(
+        effect: Effect,
+        written: Vec<u64>,
+        node: &mut Node,
+        words: CommandLine,
+    ) {
+        match effect {
+            Effect::None => return,
+            Effect::Verbatim => replication::propagate(node, words),
+            Effect::Rewritten(words) => replication::propagate(node, words),
+        }
+        let offset = replication::offset(node);
+        for write in written {
+            node.note(Fact::Wrote { write, offset });
+        }
+    }
+}
+
+impl<'a> Call<'a> {
+    /// The client, unless it is the master that speaks.
+    pub(crate) const fn client(&self) -> Option<ClientId> {
+        match self.origin {
+            Origin::Client(client) => Some(client),
+            Origin::Master => None,
+        }
+    }
+
+    /// The word at `place`. The arity was checked.
+    pub(crate) fn word(&self, place: usize) -> &'a Bytes {
+        &self.words[place]
+    }
+
+    /// Whether the word at `place` is this one, in whatever case.
+    pub(crate) fn says(&self, place: usize, word: &str) -> bool {
+        self.words
+            .get(place)
+            .is_some_and(|given| given.eq_ignore_ascii_case(word.as_bytes()))
+    }
+
+    pub(crate) fn integer(&self, place: usize) -> Result<i64, CommandError> {
+        string_to_i64(self.word(place)).ok_or(CommandError::NOT_AN_INTEGER)
+    }
+
+    /// Finds a key to read it (`lookupKeyRead`).
+    pub(crate) fn read(&mut self, key: &[u8]) -> Option<Place> {
+        let place = self.find(key);
+        let stats = &mut self.node.clients.stats;
+        if place.is_some() {
+            stats.keyspace_hits += 1;
+        } else {
+            stats.keyspace_misses += 1;
+        }
+        place
+    }
+
+    /// Finds a key to change it (`lookupKeyWrite`).
+    pub(crate) fn find(&mut self, key: &[u8]) -> Option<Place> {
+        let place = self.node.store.find(key)?;
+        let expired = self.origin != Origin::Master && super::expire_if_due(self.node, place);
+        (!expired).then_some(place)
+    }
+
+    /// The string at a place.
+    pub(crate) fn string(&self, place: Place) -> Result<&Bytes, CommandError> {
+        self.node
+            .store
+            .value(place)
+            .as_string()
+            .ok_or(CommandError::WRONG_TYPE)
+    }
+
+    /// Reads a key's string (`getGenericCommand`).
+    pub(crate) fn read_string(&mut self, key: &[u8]) -> Result<Option<Bytes>, CommandError> {
+        match self.read(key) {
+            Some(place) => self.string(place).cloned().map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether a time to live that ends at `at_ms` is over before it begins
+    /// (`checkAlreadyExpired`). Never on a replica, which waits for its master's DEL.
+    pub(crate) fn is_over(&self, at_ms: i64) -> bool {
+        at_ms <= self.node.wall().0 && !super::follows_master(self.node)
+    }
+
+    /// Gives a key a string, and `expires_at_ms` to live.
+    pub(crate) fn put(
+        &mut self,
+        key: &Bytes,
+        place: Option<Place>,
+        value: Bytes,
+        expires_at_ms: Option<i64>,
+    ) {
+        let store = &mut self.node.store;
+        match place {
+            Some(place) => {
+                store.set_value(place, Value::String(value));
+                store.set_expiry(place, expires_at_ms);
+            }
+            None => {
+                store.insert(key.clone(), Value::String(value), expires_at_ms);
+            }
+        }
+    }
+
+    /// The command changed the keyspace and goes to replicas as it came.
+    pub(crate) fn changed(&mut self) {
+        self.effect = Effect::Verbatim;
+    }
+
+    /// The command changed the keyspace and goes to replicas as another
+    /// (`rewriteClientCommandVector`).
+    pub(crate) fn changed_as(&mut self, words: CommandLine) {
+        self.effect = Effect::Rewritten(words);
+    }
+
+    /// A client wrote a value that a checker may look for later.
+    pub(crate) fn wrote(&mut self, key: &[u8], value: &[u8]) {
+        if self.origin != Origin::Master {
+            self.written.push(write_digest(key, value));
+        }
+    }
+
+    /// The answer of a HELP subcommand (`addReplyHelp`).
+    pub(crate) fn help(&self, lines: &[&'static str]) -> Outcome {
+        let title = format!(
+            "{} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+            super::error::text(self.word(0)).to_uppercase()
+        );
+        let rest = lines.iter().copied();
+        let last = ["HELP", "    Prints this help."];
+        let all = std::iter::once(Reply::Simple(title.into()))
+            .chain(rest.chain(last).map(|line| Reply::Simple(line.into())));
+        Ok(Reply::Array(all.collect()))
+    }
+
+    pub(crate) fn subcommand_syntax(&self) -> CommandError {
+        CommandError::subcommand_syntax(self.word(0), self.word(1))
+    }
+}
+
+/// A word of a rewritten command.
+pub(super) const fn fixed(word: &'static str) -> Bytes {
+    Bytes::from_static(word.as_bytes())
+}
+
+/// A number as a word.
+pub(super) fn decimal(value: i64) -> Bytes {
+    Bytes::from(value.to_string())
+}

@@ -1,0 +1,93 @@
+//! `DEBUG`: what drills do to a node from inside.
+
+use super::call::Call;
+use super::error::{CommandError, Outcome, text};
+use super::spec::{Flags, Spec, command};
+use crate::action::Action;
+use crate::reply::Reply;
+
+const OPERATOR: Flags = Flags::ADMIN
+    .union(Flags::NOSCRIPT)
+    .union(Flags::LOADING)
+    .union(Flags::STALE)
+    .union(Flags::PROTECTED);
+
+pub(super) const COMMANDS: &[Spec] = &[command("debug", -2, OPERATOR, debug).about(
+    "server",
+    "1.0.0",
+    "Holds the commands for tests.",
+)];
+
+/// The configuration does not enable this command.
+pub(super) const fn not_allowed() -> CommandError {
+    CommandError::fixed(
+        "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", \
+         you can run it from a local connection, otherwise you need to set this option in the \
+         configuration file, and then restart the server.",
+    )
+}
+
+fn debug(call: &mut Call<'_>) -> Outcome {
+    let words = call.words.len();
+    if call.says(1, "help") && words == 2 {
+        return help(call);
+    }
+    if call.says(1, "sleep") && words == 3 {
+        let duration_us = micros(call.word(2));
+        call.node.immediate(Action::Sleep { duration_us });
+        return Ok(Reply::OK);
+    }
+    if call.says(1, "set-active-expire") && words == 3 {
+        call.node.clients.active_expiry_off = micros(call.word(2)) < 1_000_000;
+        return Ok(Reply::OK);
+    }
+    if call.says(1, "error") && words == 3 {
+        return Err(CommandError::coded(
+            text(call.word(2)).replace(['\r', '\n'], " "),
+        ));
+    }
+    Err(call.subcommand_syntax())
+}
+
+fn help(call: &Call<'_>) -> Outcome {
+    call.help(&[
+        "ERROR <string>",
+        "    Answer with that error.",
+        "SET-ACTIVE-EXPIRE <0|1>",
+        "    Remove expired keys nobody asks for, or leave them.",
+        "SLEEP <seconds>",
+        "    Stop the server for that long. Decimals allowed.",
+    ])
+}
+
+/// Microseconds in a number of seconds, read as far as it is one (C's `strtod`). What is no
+/// number, negative or not finite is no time.
+fn micros(word: &[u8]) -> u64 {
+    let word = String::from_utf8_lossy(word);
+    let word = word.trim_start();
+    let longest = (1..=word.len())
+        .rev()
+        .filter_map(|end| word.get(..end)?.parse::<f64>().ok())
+        .next();
+    match longest {
+        Some(seconds) if seconds.is_finite() && seconds > 0.0 => (seconds * 1e6) as u64,
+        Some(_) | None => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::micros;
+
+    #[test]
+    fn seconds_are_read_as_far_as_they_are_a_number() {
+        assert_eq!(micros(b"30"), 30_000_000);
+        assert_eq!(micros(b"0.5"), 500_000);
+        assert_eq!(micros(b" 1.25s"), 1_250_000);
+        assert_eq!(micros(b"1e-3"), 1_000);
+        assert_eq!(micros(b"-2"), 0);
+        assert_eq!(micros(b"soon"), 0);
+        assert_eq!(micros(b"inf"), 0);
+        assert_eq!(micros("3\u{e9}".as_bytes()), 3_000_000);
+    }
+}

@@ -1,0 +1,321 @@
+//! `COMMAND`: what the node tells of its commands.
+
+use super::call::Call;
+use super::error::{CommandError, Outcome};
+use super::glob;
+use super::spec::{
+    Categories, Flags, KeySpec, Lookup, Spec, by_full_name, command, commands, lookup,
+};
+use crate::reply::Reply;
+
+const ANYTIME: Flags = Flags::LOADING.union(Flags::STALE);
+
+const fn about(spec: Spec, since: &'static str, summary: &'static str) -> Spec {
+    spec.about("server", since, summary)
+        .categories(Categories::CONNECTION)
+}
+
+const UNORDERED: &[&str] = &["nondeterministic_output_order"];
+
+pub(super) const COMMANDS: &[Spec] = &[about(
+    command("command", -1, ANYTIME, all_infos),
+    "2.8.13",
+    "Describes every command.",
+)
+.tips(UNORDERED)
+.subcommands(SUBCOMMANDS)];
+
+const SUBCOMMANDS: &[Spec] = &[
+    about(
+        command("command|count", 2, ANYTIME, count),
+        "2.8.13",
+        "Counts the commands.",
+    ),
+    about(
+        command("command|docs", -2, ANYTIME, docs),
+        "7.0.0",
+        "Documents commands.",
+    )
+    .tips(UNORDERED),
+    about(
+        command("command|getkeys", -4, ANYTIME, get_keys),
+        "2.8.13",
+        "Finds the keys in a command.",
+    ),
+    about(
+        command("command|getkeysandflags", -4, ANYTIME, get_keys_and_flags),
+        "7.0.0",
+        "Finds the keys in a command and what it does to them.",
+    ),
+    about(
+        command("command|help", 2, ANYTIME, help),
+        "5.0.0",
+        "Lists the subcommands.",
+    ),
+    about(
+        command("command|info", -2, ANYTIME, infos),
+        "2.8.13",
+        "Describes commands.",
+    )
+    .tips(UNORDERED),
+    about(
+        command("command|list", -2, ANYTIME, list),
+        "7.0.0",
+        "Names the commands.",
+    )
+    .tips(UNORDERED),
+];
+
+fn help(call: &mut Call<'_>) -> Outcome {
+    call.help(&[
+        "(no subcommand)",
+        "    Describe every command.",
+        "COUNT",
+        "    Count the commands.",
+        "DOCS [<command-name> ...]",
+        "    Document commands; without names, all.",
+        "GETKEYS <full-command>",
+        "    Find the keys in a command.",
+        "GETKEYSANDFLAGS <full-command>",
+        "    Find the keys in a command and what it does to them.",
+        "INFO [<command-name> ...]",
+        "    Describe commands; without names, all.",
+        "LIST [FILTERBY (MODULE <name>|ACLCAT <category>|PATTERN <pattern>)]",
+        "    Name the commands.",
+    ])
+}
+
+fn count(_: &mut Call<'_>) -> Outcome {
+    Ok(Reply::Integer(commands().count() as i64))
+}
+
+fn all_infos(_: &mut Call<'_>) -> Outcome {
+    Ok(Reply::Array(commands().map(info).collect()))
+}
+
+fn infos(call: &mut Call<'_>) -> Outcome {
+    let names = &call.words[2..];
+    if names.is_empty() {
+        return all_infos(call);
+    }
+    let named = |name: &bytes::Bytes| by_full_name(name).map_or(Reply::Nil, info);
+    Ok(Reply::Array(names.iter().map(named).collect()))
+}
+
+/// `addReplyCommandInfo`.
+fn info(spec: &'static Spec) -> Reply {
+    let (first, last, step) = key_range(spec);
+    let bulks = |words: &[&'static str]| words.iter().map(|&word| Reply::bulk(word)).collect();
+    Reply::Array(vec![
+        Reply::bulk(spec.name),
+        Reply::Integer(i64::from(spec.arity)),
+        simples(flag_words(spec.flags)),
+        Reply::Integer(first),
+        Reply::Integer(last),
+        Reply::Integer(step),
+        simples(category_words(spec)),
+        Reply::Set(bulks(spec.tips)),
+        Reply::Set(spec.keys.iter().map(key_spec).collect()),
+        Reply::Array(spec.subcommands.iter().map(info).collect()),
+    ])
+}
+
+fn simples(words: Vec<&'static str>) -> Reply {
+    Reply::Set(
+        words
+            .into_iter()
+            .map(|word| Reply::Simple(word.into()))
+            .collect(),
+    )
+}
+
+/// First, last and step of the keys, as clients of before 7.0 want them.
+fn key_range(spec: &Spec) -> (i64, i64, i64) {
+    let (Some(first), Some(last)) = (spec.keys.first(), spec.keys.last()) else {
+        return (0, 0, 0);
+    };
+    let end = if last.last < 0 {
+        last.last as i64
+    } else {
+        (last.first + last.last.unsigned_abs()) as i64
+    };
+    (first.first as i64, end, first.step as i64)
+}
+
+fn flag_words(flags: Flags) -> Vec<&'static str> {
+    let words = [
+        (Flags::WRITE, "write"),
+        (Flags::READONLY, "readonly"),
+        (Flags::DENYOOM, "denyoom"),
+        (Flags::ADMIN, "admin"),
+        (Flags::NOSCRIPT, "noscript"),
+        (Flags::LOADING, "loading"),
+        (Flags::STALE, "stale"),
+        (Flags::FAST, "fast"),
+        (Flags::NO_AUTH, "no_auth"),
+        (Flags::NO_ASYNC_LOADING, "no_async_loading"),
+        (Flags::NO_MULTI, "no_multi"),
+        (Flags::ALLOW_BUSY, "allow_busy"),
+    ];
+    chosen(words, |flag| flags.contains(flag))
+}
+
+/// The categories of access control: those stated, and those that follow from the flags
+/// (`setImplicitACLCategories`).
+fn category_words(spec: &Spec) -> Vec<&'static str> {
+    let (flags, stated) = (spec.flags, spec.categories);
+    let admin = flags.contains(Flags::ADMIN);
+    let words = [
+        (stated.contains(Categories::KEYSPACE), "@keyspace"),
+        (flags.contains(Flags::READONLY), "@read"),
+        (flags.contains(Flags::WRITE), "@write"),
+        (stated.contains(Categories::STRING), "@string"),
+        (admin || stated.contains(Categories::ADMIN), "@admin"),
+        (flags.contains(Flags::FAST), "@fast"),
+        (!flags.contains(Flags::FAST), "@slow"),
+        (
+            admin || stated.contains(Categories::DANGEROUS),
+            "@dangerous",
+        ),
+        (stated.contains(Categories::CONNECTION), "@connection"),
+    ];
+    chosen(words, |is_set| is_set)
+}
+
+fn chosen<T, const N: usize>(
+    words: [(T, &'static str); N],
+    is_set: impl Fn(T) -> bool,
+) -> Vec<&'static str> {
+    words
+        .into_iter()
+        .filter_map(|(flag, word)| is_set(flag).then_some(word))
+        .collect()
+}
+
+/// `addReplyCommandKeySpecs`.
+fn key_spec(keys: &KeySpec) -> Reply {
+    let flags = keys.flags.iter().map(|&flag| Reply::Simple(flag.into()));
+    map(vec![
+        ("flags", Reply::Set(flags.collect())),
+        (
+            "begin_search",
+            map(vec![
+                ("type", Reply::bulk("index")),
+                (
+                    "spec",
+                    map(vec![("index", Reply::Integer(keys.first as i64))]),
+                ),
+            ]),
+        ),
+        (
+            "find_keys",
+            map(vec![
+                ("type", Reply::bulk("range")),
+                (
+                    "spec",
+                    map(vec![
+                        ("lastkey", Reply::Integer(keys.last as i64)),
+                        ("keystep", Reply::Integer(keys.step as i64)),
+                        ("limit", Reply::Integer(0)),
+                    ]),
+                ),
+            ]),
+        ),
+    ])
+}
+
+fn map(pairs: Vec<(&'static str, Reply)>) -> Reply {
+    let pairs = pairs
+        .into_iter()
+        .map(|(name, value)| (Reply::bulk(name), value));
+    Reply::Map(pairs.collect())
+}
+
+/// Unlike `COMMAND INFO`, this says nothing of names it does not know.
+fn docs(call: &mut Call<'_>) -> Outcome {
+    let names = &call.words[2..];
+    let specs: Vec<&'static Spec> = if names.is_empty() {
+        commands().collect()
+    } else {
+        names.iter().filter_map(|name| by_full_name(name)).collect()
+    };
+    Ok(Reply::Map(specs.into_iter().map(documentation).collect()))
+}
+
+fn documentation(spec: &'static Spec) -> (Reply, Reply) {
+    let mut pairs = vec![
+        ("summary", Reply::bulk(spec.summary)),
+        ("since", Reply::bulk(spec.since)),
+        ("group", Reply::bulk(spec.group)),
+    ];
+    if !spec.subcommands.is_empty() {
+        let subcommands = spec.subcommands.iter().map(documentation);
+        pairs.push(("subcommands", Reply::Map(subcommands.collect())));
+    }
+    (Reply::bulk(spec.name), map(pairs))
+}
+
+fn list(call: &mut Call<'_>) -> Outcome {
+    let is_listed: Box<dyn Fn(&Spec) -> bool> = match &call.words[2..] {
+        [] => Box::new(|_| true),
+        [filter, kind, value] if filter.eq_ignore_ascii_case(b"filterby") => {
+            let value = value.clone();
+            match kind.to_ascii_lowercase().as_slice() {
+                // There are no modules.
+                b"module" => Box::new(|_| false),
+                b"aclcat" => Box::new(move |spec| {
+                    category_words(spec)
+                        .iter()
+                        .any(|word| word.as_bytes()[1..].eq_ignore_ascii_case(&value))
+                }),
+                b"pattern" => {
+                    Box::new(move |spec| glob::matches(&value, spec.name.as_bytes(), true))
+                }
+                _ => return Err(CommandError::SYNTAX),
+            }
+        }
+        _ => return Err(CommandError::SYNTAX),
+    };
+    let everything = commands().flat_map(|spec| std::iter::once(spec).chain(spec.subcommands));
+    let names = everything.filter(|spec| is_listed(spec));
+    Ok(Reply::Array(
+        names.map(|spec| Reply::bulk(spec.name)).collect(),
+    ))
+}
+
+fn get_keys(call: &mut Call<'_>) -> Outcome {
+    let found = keys_of(call)?;
+    Ok(Reply::Array(
+        found.into_iter().map(|(key, _)| key).collect(),
+    ))
+}
+
+fn get_keys_and_flags(call: &mut Call<'_>) -> Outcome {
+    let with_flags = |(key, keys): (Reply, &'static KeySpec)| {
+        let flags = keys.flags.iter().map(|&flag| Reply::Simple(flag.into()));
+        Reply::Array(vec![key, Reply::Set(flags.collect())])
+    };
+    Ok(Reply::Array(
+        keys_of(call)?.into_iter().map(with_flags).collect(),
+    ))
+}
+
+/// `getKeysSubcommandImpl`.
+fn keys_of(call: &Call<'_>) -> Result<Vec<(Reply, &'static KeySpec)>, CommandError> {
+    let words = &call.words[2..];
+    let Lookup::Known(_, spec) = lookup(words) else {
+        return Err(CommandError::fixed("ERR Invalid command specified"));
+    };
+    if spec.keys.is_empty() {
+        return Err(CommandError::fixed("ERR The command has no key arguments"));
+    }
+    if !spec.takes(words.len()) {
+        return Err(CommandError::fixed(
+            "ERR Invalid number of arguments specified for command",
+        ));
+    }
+    let places = spec.key_places(words.len());
+    Ok(places
+        .map(|(place, keys)| (Reply::Bulk(words[place].clone()), keys))
+        .collect())
+}

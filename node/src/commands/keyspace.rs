@@ -1,0 +1,309 @@
+//! Keys of any type (`db.c`).
+
+use bytes::Bytes;
+
+use super::call::Call;
+use super::error::{CommandError, Outcome};
+use super::glob;
+use super::spec::{Categories, Flags, Spec, command, key, keys};
+use crate::fact::Fact;
+use crate::reply::Reply;
+use crate::store::Place;
+
+const FAST_READ: Flags = Flags::READONLY.union(Flags::FAST);
+
+const MULTI_SHARD: &[&str] = &["request_policy:multi_shard", "response_policy:agg_sum"];
+const ALL_SHARDS: &str = "request_policy:all_shards";
+
+const fn generic(spec: Spec, since: &'static str, summary: &'static str) -> Spec {
+    spec.about("generic", since, summary)
+        .categories(Categories::KEYSPACE)
+}
+
+pub(super) const COMMANDS: &[Spec] = &[
+    generic(
+        command("del", -2, Flags::WRITE, del),
+        "1.0.0",
+        "Removes keys.",
+    )
+    .keys(&[keys(1, -1, 1, &["RM", "delete"])])
+    .tips(MULTI_SHARD),
+    generic(
+        command("unlink", -2, Flags::WRITE.union(Flags::FAST), del),
+        "4.0.0",
+        "Removes keys.",
+    )
+    .keys(&[keys(1, -1, 1, &["RM", "delete"])])
+    .tips(MULTI_SHARD),
+    generic(
+        command("exists", -2, FAST_READ, exists),
+        "1.0.0",
+        "Counts those of some keys that are there.",
+    )
+    .keys(&[keys(1, -1, 1, &["RO"])])
+    .tips(MULTI_SHARD),
+    generic(
+        command("touch", -2, FAST_READ, exists),
+        "3.2.1",
+        "Counts those of some keys that are there.",
+    )
+    .keys(&[keys(1, -1, 1, &["RO"])])
+    .tips(MULTI_SHARD),
+    generic(
+        command("type", 2, FAST_READ, type_of),
+        "1.0.0",
+        "Tells the type of a key's value.",
+    )
+    .keys(&[key(1, &["RO"])]),
+    generic(
+        command("keys", 2, Flags::READONLY, keys_like),
+        "1.0.0",
+        "Lists the keys that match a pattern.",
+    )
+    .categories(Categories::KEYSPACE.union(Categories::DANGEROUS))
+    .tips(&[ALL_SHARDS, "nondeterministic_output_order"]),
+    generic(
+        command("scan", -2, Flags::READONLY, scan),
+        "2.8.0",
+        "Lists the keys, some at a time.",
+    )
+    .tips(&["nondeterministic_output", "request_policy:special"]),
+    generic(
+        command("randomkey", 1, Flags::READONLY, randomkey),
+        "1.0.0",
+        "Names some key.",
+    )
+    .tips(&[ALL_SHARDS, "nondeterministic_output"]),
+    generic(
+        command("rename", 3, Flags::WRITE, rename),
+        "1.0.0",
+        "Moves a value to another key.",
+    )
+    .keys(&[
+        key(1, &["RW", "access", "delete"]),
+        key(2, &["OW", "update"]),
+    ]),
+    generic(
+        command("renamenx", 3, Flags::WRITE.union(Flags::FAST), renamenx),
+        "1.0.0",
+        "Moves a value to a key that is free.",
+    )
+    .keys(&[
+        key(1, &["RW", "access", "delete"]),
+        key(2, &["OW", "insert"]),
+    ]),
+    command("dbsize", 1, FAST_READ, dbsize)
+        .about("server", "1.0.0", "Counts the keys.")
+        .categories(Categories::KEYSPACE)
+        .tips(&[ALL_SHARDS, "response_policy:agg_sum"]),
+    command("flushall", -1, Flags::WRITE, flush)
+        .about("server", "1.0.0", "Removes every key.")
+        .categories(Categories::KEYSPACE.union(Categories::DANGEROUS))
+        .tips(&[ALL_SHARDS, "response_policy:all_succeeded"]),
+    command("flushdb", -1, Flags::WRITE, flush)
+        .about("server", "1.0.0", "Removes every key.")
+        .categories(Categories::KEYSPACE.union(Categories::DANGEROUS))
+        .tips(&[ALL_SHARDS, "response_policy:all_succeeded"]),
+];
+
+fn del(call: &mut Call<'_>) -> Outcome {
+    let mut removed = 0;
+    for key in &call.words[1..] {
+        if let Some(place) = call.find(key) {
+            call.node.store.remove_at(place);
+            removed += 1;
+        }
+    }
+    if removed > 0 {
+        call.changed();
+    }
+    Ok(Reply::Integer(removed))
+}
+
+fn exists(call: &mut Call<'_>) -> Outcome {
+    let words = call.words;
+    let found = words[1..].iter().filter(|key| call.read(key).is_some());
+    Ok(Reply::Integer(found.count() as i64))
+}
+
+fn type_of(call: &mut Call<'_>) -> Outcome {
+    let place = call.read(call.word(1));
+    Ok(Reply::Simple(type_name(call, place).into()))
+}
+
+fn type_name(call: &Call<'_>, place: Option<Place>) -> &'static str {
+    place.map_or("none", |place| {
+        call.node.store.value(place).value_type().name()
+    })
+}
+
+fn keys_like(call: &mut Call<'_>) -> Outcome {
+    let (store, now) = (&call.node.store, call.node.wall());
+    let pattern = call.word(1);
+    let found = store
+        .places()
+        .filter(|&place| {
+            glob::matches(pattern, store.key(place), false) && !store.is_expired(place, now)
+        })
+        .map(|place| Reply::Bulk(store.key(place).clone()));
+    Ok(Reply::Array(found.collect()))
+}
+
+/// What `SCAN` was asked for.
+struct Scan<'a> {
+    count: usize,
+    pattern: Option<&'a Bytes>,
+    type_name: Option<&'a Bytes>,
+}
+
+fn scan(call: &mut Call<'_>) -> Outcome {
+    let cursor = scan_cursor(call.word(1))?;
+    let wanted = scan_options(call)?;
+    let (next, keys) = call.node.store.scan(cursor, wanted.count);
+    let mut found = Vec::with_capacity(keys.len());
+    for key in keys {
+        let matches = wanted
+            .pattern
+            .is_none_or(|pattern| glob::matches(pattern, &key, false));
+        if !matches {
+            continue;
+        }
+        let place = call.find(&key);
+        let name = type_name(call, place);
+        let is_of_type = wanted
+            .type_name
+            .is_none_or(|wanted| wanted.eq_ignore_ascii_case(name.as_bytes()));
+        if place.is_some() && is_of_type {
+            found.push(Reply::Bulk(key));
+        }
+    }
+    Ok(Reply::Array(vec![
+        Reply::bulk(next.to_string()),
+        Reply::Array(found),
+    ]))
+}
+
+/// Reads a cursor as C's `strtoul` does, sign and all (`parseScanCursorOrReply`).
+fn scan_cursor(word: &[u8]) -> Result<u64, CommandError> {
+    const INVALID: CommandError = CommandError::fixed("ERR invalid cursor");
+    let (negative, digits) = match word {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        digits => (false, digits),
+    };
+    if digits.is_empty() {
+        // `strtoul` reads nothing as zero.
+        return if word.is_empty() { Ok(0) } else { Err(INVALID) };
+    }
+    let mut cursor = 0_u64;
+    for digit in digits {
+        if !digit.is_ascii_digit() {
+            return Err(INVALID);
+        }
+        cursor = cursor
+            .checked_mul(10)
+            .and_then(|tens| tens.checked_add(u64::from(digit - b'0')))
+            .ok_or(INVALID)?;
+    }
+    Ok(if negative {
+        cursor.wrapping_neg()
+    } else {
+        cursor
+    })
+}
+
+fn scan_options<'a>(call: &Call<'a>) -> Result<Scan<'a>, CommandError> {
+    let mut wanted = Scan {
+        count: 10,
+        pattern: None,
+        type_name: None,
+    };
+    let mut place = 2;
+    while place < call.words.len() {
+        if place + 1 == call.words.len() {
+            return Err(CommandError::SYNTAX);
+        }
+        if call.says(place, "count") {
+            let count = call.integer(place + 1)?;
+            wanted.count = usize::try_from(count)
+                .ok()
+                .filter(|&count| count > 0)
+                .ok_or(CommandError::SYNTAX)?;
+        } else if call.says(place, "match") {
+            wanted.pattern = Some(call.word(place + 1));
+        } else if call.says(place, "type") {
+            wanted.type_name = Some(call.word(place + 1));
+        } else {
+            return Err(CommandError::SYNTAX);
+        }
+        place += 2;
+    }
+    Ok(wanted)
+}
+
+/// How often `RANDOMKEY` draws at most while every key may have expired (`dbRandomKey`).
+const MAX_DRAWS: usize = 100;
+
+fn randomkey(call: &mut Call<'_>) -> Outcome {
+    for _ in 0..MAX_DRAWS {
+        let count = call.node.store.len();
+        let drawn = call.node.random.keys.below(count as u32) as usize;
+        let Some(place) = call.node.store.nth(drawn) else {
+            return Ok(Reply::Nil);
+        };
+        let key = call.node.store.key(place).clone();
+        if call.find(&key).is_some() {
+            return Ok(Reply::Bulk(key));
+        }
+    }
+    Ok(Reply::Nil)
+}
+
+fn rename(call: &mut Call<'_>) -> Outcome {
+    move_value(call)?;
+    Ok(Reply::OK)
+}
+
+fn renamenx(call: &mut Call<'_>) -> Outcome {
+    let (from, to) = (call.word(1), call.word(2));
+    let is_there = call.find(from).is_some();
+    if is_there && call.find(to).is_some() {
+        return Ok(Reply::Integer(0));
+    }
+    move_value(call)?;
+    Ok(Reply::Integer(1))
+}
+
+/// `renameGenericCommand`.
+fn move_value(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let (from, to) = (call.word(1), call.word(2));
+    let place = call.find(from).ok_or(CommandError::NO_SUCH_KEY)?;
+    if from == to {
+        return Ok(());
+    }
+    let store = &mut call.node.store;
+    let (value, expires_at_ms) = (store.value(place).clone(), store.expiry(place));
+    store.remove_at(place);
+    if let Some(place) = call.find(to) {
+        call.node.store.remove_at(place);
+    }
+    call.node.store.insert(to.clone(), value, expires_at_ms);
+    call.changed();
+    Ok(())
+}
+
+fn dbsize(call: &mut Call<'_>) -> Outcome {
+    Ok(Reply::Integer(call.node.store.len() as i64))
+}
+
+fn flush(call: &mut Call<'_>) -> Outcome {
+    let known = call.says(1, "sync") || call.says(1, "async");
+    if call.words.len() > 2 || (call.words.len() == 2 && !known) {
+        return Err(CommandError::SYNTAX);
+    }
+    let keys = call.node.store.clear();
+    call.node.note(Fact::Flushed { keys });
+    // Even an empty keyspace: a replica's need not be.
+    call.changed();
+    Ok(Reply::OK)
+}

@@ -1,0 +1,189 @@
+//! Where a command belongs (`getNodeByQuery`, `clusterRedirectClient`).
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use super::error::CommandError;
+use super::spec::{Flags, Spec};
+use crate::clients::ClientFlags;
+use crate::cluster::{MYSELF, PeerIndex};
+use crate::engine::Bug;
+use crate::node::Node;
+use crate::nodes_conf::ip_text;
+use crate::slot::{Slot, key_slot};
+
+/// Whether this node serves a command.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Route {
+    /// It does.
+    Here,
+    /// It does not.
+    Away(Redirection),
+}
+
+/// Why this node does not serve a command, and who may.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Redirection {
+    /// The keys are in several slots.
+    CrossSlot,
+    /// Some of the keys have moved already.
+    Unstable,
+    /// The cluster is down.
+    Down,
+    /// The cluster is down, and this is not a read.
+    DownForWrites,
+    /// Nobody has the slot.
+    Unserved,
+    /// Another node has the slot.
+    Moved(Slot, String),
+    /// The slot is on its way to another node, and the key has arrived there or never was.
+    Ask(Slot, String),
+}
+
+impl fmt::Display for Redirection {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CrossSlot => {
+                formatter.write_str("CROSSSLOT Keys in request don't hash to the same slot")
+            }
+            Self::Unstable => {
+                formatter.write_str("TRYAGAIN Multiple keys request during rehashing of slot")
+            }
+            Self::Down => formatter.write_str("CLUSTERDOWN The cluster is down"),
+            Self::DownForWrites => formatter
+                .write_str("CLUSTERDOWN The cluster is down and only accepts read commands"),
+            Self::Unserved => formatter.write_str("CLUSTERDOWN Hash slot not served"),
+            Self::Moved(slot, to) => write!(formatter, "MOVED {slot} {to}"),
+            Self::Ask(slot, to) => write!(formatter, "ASK {slot} {to}"),
+        }
+    }
+}
+
+impl From<Redirection> for CommandError {
+    fn from(redirection: Redirection) -> Self {
+        Self::coded(redirection)
+    }
+}
+
+/// What is known of a command's keys.
+struct Keys<'a> {
+    first: &'a Bytes,
+    slot: Slot,
+    owner: PeerIndex,
+    /// Whether there are different ones.
+    several: bool,
+    /// The slot is on its way out, to that node.
+    migrating: Option<PeerIndex>,
+    /// The slot is on its way in.
+    importing: bool,
+    present: usize,
+    missing: usize,
+}
+
+/// Decides where a command goes.
+pub(super) fn route(node: &Node, client: ClientFlags, spec: &Spec, words: &[Bytes]) -> Route {
+    match served_here(node, client, spec, words) {
+        Ok(()) => Route::Here,
+        Err(redirection) => Route::Away(redirection),
+    }
+}
+
+fn served_here(
+    node: &Node,
+    client: ClientFlags,
+    spec: &Spec,
+    words: &[Bytes],
+) -> Result<(), Redirection> {
+    let Some(keys) = locate(node, spec, words)? else {
+        return Ok(());
+    };
+    let writes = spec.flags.contains(Flags::WRITE);
+    if !node.cluster.state_ok && !node.has_bug(Bug::ServesWhileFailed) {
+        if !node.config.cluster_allow_reads_when_down {
+            return Err(Redirection::Down);
+        }
+        if writes {
+            return Err(Redirection::DownForWrites);
+        }
+    }
+    if let Some(target) = keys.migrating
+        && keys.missing > 0
+    {
+        return Err(if keys.present > 0 {
+            Redirection::Unstable
+        } else {
+            Redirection::Ask(keys.slot, endpoint(node, target))
+        });
+    }
+    if keys.importing && client.contains(ClientFlags::ASKING) {
+        return if keys.several && keys.missing > 0 {
+            Err(Redirection::Unstable)
+        } else {
+            Ok(())
+        };
+    }
+    let myself = node.cluster.myself();
+    let reads_from_replica = client.contains(ClientFlags::READONLY)
+        && !writes
+        && myself.is_replica()
+        && myself.replica_of == Some(keys.owner);
+    if keys.owner == MYSELF || reads_from_replica {
+        return Ok(());
+    }
+    Err(Redirection::Moved(keys.slot, endpoint(node, keys.owner)))
+}
+
+/// Finds the slot of a command's keys and what is going on with it; `None` if it has no keys.
+fn locate<'a>(
+    node: &Node,
+    spec: &Spec,
+    words: &'a [Bytes],
+) -> Result<Option<Keys<'a>>, Redirection> {
+    let cluster = &node.cluster;
+    let mut located: Option<Keys<'a>> = None;
+    for key in spec.keys_of(words) {
+        let keys = match &mut located {
+            Some(keys) => {
+                if keys.first != key {
+                    if key_slot(key) != keys.slot {
+                        return Err(Redirection::CrossSlot);
+                    }
+                    keys.several = true;
+                }
+                keys
+            }
+            None => {
+                let slot = key_slot(key);
+                let owner = cluster.owner(slot).ok_or(Redirection::Unserved)?;
+                let migrating = (owner == MYSELF)
+                    .then(|| cluster.migrating.get(&slot).copied())
+                    .flatten();
+                located.insert(Keys {
+                    first: key,
+                    slot,
+                    owner,
+                    several: false,
+                    migrating,
+                    importing: migrating.is_none() && cluster.importing.contains_key(&slot),
+                    present: 0,
+                    missing: 0,
+                })
+            }
+        };
+        if keys.migrating.is_some() || keys.importing {
+            if node.store.get(key, node.now.wall).is_some() {
+                keys.present += 1;
+            } else {
+                keys.missing += 1;
+            }
+        }
+    }
+    Ok(located)
+}
+
+/// Where clients reach a node (`getPreferredEndpoint`). Its host is empty as long as nobody told.
+fn endpoint(node: &Node, peer: PeerIndex) -> String {
+    let address = node.cluster[peer].address;
+    format!("{}:{}", ip_text(address.ip), address.port)
+}

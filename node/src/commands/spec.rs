@@ -1,0 +1,305 @@
+//! What is known of a command before it runs: one table drives dispatch, arity checks, key
+//! extraction, redirection and `COMMAND`.
+
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+use indexmap::IndexMap;
+use rustc_hash::FxBuildHasher;
+
+use super::call::Call;
+use super::error::{CommandError, Outcome};
+use crate::reply::Reply;
+
+bitflags::bitflags! {
+    /// What a command is allowed to do and when (`CMD_*`).
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub(crate) struct Flags: u32 {
+        /// Changes keys.
+        const WRITE = 1;
+        /// Reads keys.
+        const READONLY = 1 << 1;
+        /// May need memory: refused above `maxmemory`.
+        const DENYOOM = 1 << 2;
+        /// For operators.
+        const ADMIN = 1 << 3;
+        /// Not for scripts.
+        const NOSCRIPT = 1 << 4;
+        /// Allowed while the keyspace is loaded.
+        const LOADING = 1 << 5;
+        /// Allowed on a replica that lost its master and must not serve stale data.
+        const STALE = 1 << 6;
+        /// Takes constant or logarithmic time.
+        const FAST = 1 << 7;
+        /// Allowed before authentication.
+        const NO_AUTH = 1 << 8;
+        /// Refused while a replica swaps keyspaces.
+        const NO_ASYNC_LOADING = 1 << 9;
+        /// Not for transactions.
+        const NO_MULTI = 1 << 10;
+        /// Allowed while a script runs long.
+        const ALLOW_BUSY = 1 << 11;
+        /// Only if the configuration enables it.
+        const PROTECTED = 1 << 12;
+    }
+}
+
+bitflags::bitflags! {
+    /// Categories of access control that do not follow from the flags (`ACL_CATEGORY_*`).
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub(crate) struct Categories: u8 {
+        const KEYSPACE = 1;
+        const STRING = 2;
+        const CONNECTION = 4;
+        const ADMIN = 8;
+        const DANGEROUS = 16;
+    }
+}
+
+/// One command, or one subcommand of a container.
+#[derive(Debug)]
+pub(crate) struct Spec {
+    /// Full name in lower case: `get`, `cluster|nodes`.
+    pub(crate) name: &'static str,
+    /// Number of words, the name included; negative: at least so many.
+    pub(crate) arity: i32,
+    pub(crate) flags: Flags,
+    pub(crate) categories: Categories,
+    pub(crate) keys: &'static [KeySpec],
+    /// The group of the documentation.
+    pub(crate) group: &'static str,
+    /// The first version that had it.
+    pub(crate) since: &'static str,
+    pub(crate) summary: &'static str,
+    /// Hints for clients and proxies.
+    pub(crate) tips: &'static [&'static str],
+    pub(crate) run: Run,
+    pub(crate) subcommands: &'static [Spec],
+}
+
+/// Where keys stand among the words.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KeySpec {
+    /// The first.
+    pub(crate) first: usize,
+    /// The last: counted from the first, or, if negative, from the end.
+    pub(crate) last: isize,
+    /// How far one is from the next.
+    pub(crate) step: usize,
+    /// What is done with them.
+    pub(crate) flags: &'static [&'static str],
+}
+
+/// How a command runs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Run {
+    /// It answers.
+    Answer(fn(&mut Call<'_>) -> Outcome),
+    /// It answers, or blocks its client, or has nothing to say.
+    Maybe(fn(&mut Call<'_>) -> Result<Option<Reply>, CommandError>),
+}
+
+/// Number of a command in the table, for its statistics.
+pub(crate) type CommandNumber = usize;
+
+/// What the first words of a command line name.
+#[derive(Debug)]
+pub(crate) enum Lookup {
+    Known(CommandNumber, &'static Spec),
+    UnknownSubcommand,
+    Unknown,
+}
+
+const fn spec(name: &'static str, arity: i32, flags: Flags, run: Run) -> Spec {
+    Spec {
+        name,
+        arity,
+        flags,
+        categories: Categories::empty(),
+        keys: &[],
+        group: "server",
+        since: "1.0.0",
+        summary: "",
+        tips: &[],
+        run,
+        subcommands: &[],
+    }
+}
+
+/// A command that answers.
+pub(super) const fn command(
+    name: &'static str,
+    arity: i32,
+    flags: Flags,
+    run: fn(&mut Call<'_>) -> Outcome,
+) -> Spec {
+    spec(name, arity, flags, Run::Answer(run))
+}
+
+/// A command that may not answer at once.
+pub(super) const fn quiet_command(
+    name: &'static str,
+    arity: i32,
+    flags: Flags,
+    run: fn(&mut Call<'_>) -> Result<Option<Reply>, CommandError>,
+) -> Spec {
+    spec(name, arity, flags, Run::Maybe(run))
+}
+
+/// A command of which only the subcommands do something.
+pub(super) const fn container(name: &'static str, subcommands: &'static [Spec]) -> Spec {
+    let mut spec = command(name, -2, Flags::empty(), |call| {
+        Err(CommandError::arity(call.spec.name))
+    });
+    spec.subcommands = subcommands;
+    spec
+}
+
+impl Spec {
+    pub(super) const fn about(
+        mut self,
+        group: &'static str,
+        since: &'static str,
+        summary: &'static str,
+    ) -> Self {
+        self.group = group;
+        self.since = since;
+        self.summary = summary;
+        self
+    }
+
+    pub(super) const fn keys(mut self, keys: &'static [KeySpec]) -> Self {
+        self.keys = keys;
+        self
+    }
+
+    pub(super) const fn categories(mut self, categories: Categories) -> Self {
+        self.categories = categories;
+        self
+    }
+
+    pub(super) const fn tips(mut self, tips: &'static [&'static str]) -> Self {
+        self.tips = tips;
+        self
+    }
+
+    pub(super) const fn subcommands(mut self, subcommands: &'static [Self]) -> Self {
+        self.subcommands = subcommands;
+        self
+    }
+
+    /// Whether a command line may have that many words (`commandCheckArity`).
+    pub(crate) const fn takes(&self, word_count: usize) -> bool {
+        let wanted = self.arity.unsigned_abs() as usize;
+        if self.arity > 0 {
+            word_count == wanted
+        } else {
+            word_count >= wanted
+        }
+    }
+
+    /// The places of the keys in a command line of that many words, and the spec each is of.
+    pub(crate) fn key_places(
+        &self,
+        word_count: usize,
+    ) -> impl Iterator<Item = (usize, &'static KeySpec)> + use<> {
+        self.keys.iter().flat_map(move |keys| {
+            let last = if keys.last < 0 {
+                word_count.saturating_add_signed(keys.last)
+            } else {
+                keys.first + keys.last.unsigned_abs()
+            };
+            (keys.first..=last.min(word_count - 1))
+                .step_by(keys.step)
+                .map(move |place| (place, keys))
+        })
+    }
+
+    /// The keys of a command line.
+    pub(crate) fn keys_of<'a>(&self, words: &'a [Bytes]) -> impl Iterator<Item = &'a Bytes> {
+        self.key_places(words.len()).map(|(place, _)| &words[place])
+    }
+}
+
+/// One key at `first`.
+pub(super) const fn key(first: usize, flags: &'static [&'static str]) -> KeySpec {
+    keys(first, 0, 1, flags)
+}
+
+pub(super) const fn keys(
+    first: usize,
+    last: isize,
+    step: usize,
+    flags: &'static [&'static str],
+) -> KeySpec {
+    KeySpec {
+        first,
+        last,
+        step,
+        flags,
+    }
+}
+
+/// Every command and subcommand by its full name.
+static TABLE: LazyLock<IndexMap<&'static [u8], &'static Spec, FxBuildHasher>> =
+    LazyLock::new(|| {
+        let mut table = IndexMap::default();
+        for spec in super::FAMILIES.iter().copied().flatten() {
+            table.insert(spec.name.as_bytes(), spec);
+            for subcommand in spec.subcommands {
+                table.insert(subcommand.name.as_bytes(), subcommand);
+            }
+        }
+        table
+    });
+
+/// The longest name in the table fits, with room to spare.
+const NAME_ROOM: usize = 48;
+
+/// Finds what a command line names. Case does not matter.
+pub(crate) fn lookup(words: &[impl AsRef<[u8]>]) -> Lookup {
+    let name = words.first().map(AsRef::as_ref).unwrap_or_default();
+    let mut folded = [0; NAME_ROOM];
+    let Some(end) = fold(&mut folded, 0, name) else {
+        return Lookup::Unknown;
+    };
+    // A subcommand is only ever named by two words.
+    let Some((number, _, &spec)) = TABLE
+        .get_full(&folded[..end])
+        .filter(|_| !name.contains(&b'|'))
+    else {
+        return Lookup::Unknown;
+    };
+    let Some(subcommand) = words.get(1).filter(|_| !spec.subcommands.is_empty()) else {
+        return Lookup::Known(number, spec);
+    };
+    fold(&mut folded, end, b"|")
+        .and_then(|bar| fold(&mut folded, bar, subcommand.as_ref()))
+        .and_then(|end| TABLE.get_full(&folded[..end]))
+        .map_or(Lookup::UnknownSubcommand, |(number, _, &spec)| {
+            Lookup::Known(number, spec)
+        })
+}
+
+/// The command of a full name such as `cluster|nodes`.
+pub(crate) fn by_full_name(name: &[u8]) -> Option<&'static Spec> {
+    TABLE.get(name.to_ascii_lowercase().as_slice()).copied()
+}
+
+/// The commands, without their subcommands.
+pub(crate) fn commands() -> impl Iterator<Item = &'static Spec> {
+    super::FAMILIES.iter().copied().flatten()
+}
+
+/// The command of a number.
+pub(crate) fn numbered(number: CommandNumber) -> Option<&'static Spec> {
+    TABLE.get_index(number).map(|(_, &spec)| spec)
+}
+
+fn fold(into: &mut [u8; NAME_ROOM], at: usize, name: &[u8]) -> Option<usize> {
+    let end = at + name.len();
+    let room = into.get_mut(at..end)?;
+    room.copy_from_slice(name);
+    room.make_ascii_lowercase();
+    Some(end)
+}
