@@ -1,4 +1,5 @@
 //! Codecs: bytes to values and back. Incremental, bounded, never panicking.
 
 pub mod bus;
+pub mod rdb;
 pub mod resp;
