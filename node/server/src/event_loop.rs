@@ -119,7 +119,7 @@ struct EventLoop<N: Network, C, D, O> {
     ready: Arc<ReadyList>,
     descriptors: Descriptors<N>,
     timer: Timer,
-    /// Number of polls that reported something.
+    /// Number of polls so far.
     turn: u64,
     /// Links accepted have odd numbers; the node gives even ones to those it opens.
     next_accepted_link: u64,

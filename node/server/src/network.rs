@@ -58,8 +58,8 @@ pub struct Accepted<S> {
 }
 
 /// A TCP connection. What has arrived waits in the kernel's receive buffer until it is read, what
-/// is written waits in its send buffer; either is bounded, and `Poll::Pending` is `EWOULDBLOCK`.
-/// Dropping it is `close`.
+/// is written waits in its send buffer and leaves without a flush; either is bounded, and
+/// `Poll::Pending` is `EWOULDBLOCK`. Dropping it is `close`.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {
     /// Sets `TCP_NODELAY`.
     ///

@@ -137,12 +137,6 @@ impl<S: Stream> Pipe<S> {
                 Poll::Pending => break,
             }
         }
-        if self.output.is_empty() && self.broken.is_none() {
-            let mut context = Context::from_waker(&self.waker);
-            if let Poll::Ready(Err(error)) = Pin::new(&mut self.stream).poll_flush(&mut context) {
-                self.break_off(failure(&error));
-            }
-        }
     }
 
     fn poll(&mut self, scratch: &mut [u8]) -> Poll<Result<usize, LinkFailure>> {

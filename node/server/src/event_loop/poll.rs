@@ -42,6 +42,7 @@ enum Polled {
 impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
     /// Polls until `ends_at` at most and takes in all that is ready.
     pub(super) async fn poll_and_read(&mut self, ends_at: Mono) -> Result<(), Stop> {
+        self.turn += 1;
         if self.poll(ends_at).await? != Polled::Ready {
             return Ok(());
         }
@@ -86,7 +87,6 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
     /// The order in which `epoll` reports: a descriptor that the last poll reported keeps its
     /// place in the kernel's list, any other stands where it became ready.
     fn put_in_order(&mut self, reported: &mut [Token]) {
-        self.turn += 1;
         let last_turn = self.turn - 1;
         let descriptors = &mut self.descriptors;
         reported.sort_by_cached_key(|&token| match descriptors.get_mut(token) {
@@ -307,10 +307,12 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
             let Some(Kind::Master(pipe, stream)) = self.descriptors.kind_mut(token) else {
                 return Ok(());
             };
+            let was_a_client = stream.carries_commands();
             match stream.next(&mut pipe.input) {
                 Ok(Some(event)) => {
                     whole = true;
-                    if stream.carries_commands() {
+                    // From here on the master is a client (`replicationCreateMasterClient`).
+                    if stream.carries_commands() && !was_a_client {
                         pipe.set_nodelay(true);
                     }
                     self.input(Input::Master(event)).await?;
