@@ -7,11 +7,20 @@ use std::pin::pin;
 
 use miette::{IntoDiagnostic, Result, WrapErr};
 use options::Options;
-use redrill_node::{Fact, NodeId, Now, Seed};
+use redrill_node::{Fact, NodeId, Now, Seed, Warning};
 use redrill_server::{Control, FileDisk, Observer, Server, TokioClock, TokioNetwork, serve};
 
 fn main() -> Result<()> {
     let options = Options::parse(std::env::args().skip(1))?;
+    for warning in &options.warnings {
+        let Warning {
+            line,
+            directive,
+            problem,
+            ..
+        } = warning;
+        log('#', &format!("line {line}, {directive}: {problem}"));
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -24,11 +33,12 @@ async fn run(options: Options) -> Result<()> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed)
         .map_err(|error| miette::miette!("the system gives no random numbers: {error}"))?;
+    let backlog = options.config.tcp_backlog;
     let control = Control::new();
     let server = Server {
         config: options.config,
         seed: Seed(seed),
-        network: TokioNetwork::new(options.bind),
+        network: TokioNetwork::new(options.bind, backlog),
         clock: TokioClock::new(),
         disk: FileDisk::new(options.state_file.clone()),
         observer: Log,
@@ -68,11 +78,16 @@ async fn asked_to_end() -> io::Result<()> {
 struct Log;
 
 impl Observer for Log {
-    fn fact(&self, at: Now, fact: Fact) {
+    fn fact(&self, _: Now, fact: Fact) {
         let name = |node: NodeId| node.to_string();
-        let line = fact.log_line(&name);
-        let (pid, at_ms, symbol) = (std::process::id(), at.wall.0, fact.level().symbol());
-        // A server whose standard output is gone goes on.
-        let _ = writeln!(io::stdout().lock(), "{pid}:M {at_ms} {symbol} {line}");
+        log(fact.level().symbol(), &fact.log_line(&name));
     }
+}
+
+fn log(symbol: char, line: &str) {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let at_ms = since.unwrap_or_default().as_millis();
+    let pid = std::process::id();
+    // A server whose standard output is gone goes on.
+    let _ = writeln!(io::stdout().lock(), "{pid}:M {at_ms} {symbol} {line}");
 }

@@ -9,26 +9,44 @@ use std::task::{Context, Poll};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use redrill_node::{Mono, Now, WallMillis};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use socket2::{Domain, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::clock::Clock;
 use crate::disk::{Disk, Replace};
 use crate::network::{Accepted, Listener, Network, Stream};
 
-/// Connections that may wait to be accepted (`tcp-backlog`).
-const BACKLOG: u32 = 511;
-
 /// TCP on this host.
 #[derive(Clone, Debug)]
 pub struct TokioNetwork {
-    bind: Vec<IpAddr>,
+    bind: Vec<BindAddress>,
+    backlog: u32,
+}
+
+/// An address to listen on (`bind`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BindAddress {
+    /// The address.
+    pub ip: IpAddr,
+    /// Whether the host may be without it.
+    pub optional: bool,
 }
 
 impl TokioNetwork {
-    /// Listens on the given addresses (`bind`).
+    /// Listens on the given addresses, with up to `backlog` connections waiting to be accepted
+    /// (`tcp-backlog`).
     #[must_use]
-    pub const fn new(bind: Vec<IpAddr>) -> Self {
-        Self { bind }
+    pub const fn new(bind: Vec<BindAddress>, backlog: u32) -> Self {
+        Self { bind, backlog }
+    }
+}
+
+impl From<IpAddr> for BindAddress {
+    fn from(ip: IpAddr) -> Self {
+        Self {
+            ip,
+            optional: false,
+        }
     }
 }
 
@@ -37,11 +55,22 @@ impl Network for TokioNetwork {
     type Listener = TokioListener;
 
     async fn listen(&self, port: u16) -> io::Result<TokioListener> {
-        let listeners = self
-            .bind
-            .iter()
-            .map(|&ip| bind(SocketAddr::new(ip, port)))
-            .collect::<io::Result<_>>()?;
+        let mut listeners = Vec::new();
+        for bind in &self.bind {
+            match listen(SocketAddr::new(bind.ip, port), self.backlog) {
+                Ok(listener) => listeners.push(listener),
+                Err(error) if bind.optional && may_be_missing(&error) => {
+                    tracing::warn!(%error, ip = %bind.ip, port, "could not listen");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if listeners.is_empty() {
+            return Err(io::Error::new(
+                io::ErrorKind::AddrNotAvailable,
+                "the host has none of the addresses to bind to",
+            ));
+        }
         Ok(TokioListener { listeners })
     }
 
@@ -50,15 +79,24 @@ impl Network for TokioNetwork {
     }
 }
 
-fn bind(to: SocketAddr) -> io::Result<TcpListener> {
-    let socket = match to {
-        SocketAddr::V4(_) => TcpSocket::new_v4()?,
-        SocketAddr::V6(_) => TcpSocket::new_v6()?,
-    };
+fn listen(at: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(at), Type::STREAM, None)?;
     // A restarted server must not wait for its predecessor's connections to be forgotten.
-    socket.set_reuseaddr(true)?;
-    socket.bind(to)?;
-    socket.listen(BACKLOG)
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    if at.is_ipv6() {
+        // The IPv4 address of the same port is bound to beside it.
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&at.into())?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    socket.set_nonblocking(true)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// Whether a host without this address, or without its family, says so.
+fn may_be_missing(error: &io::Error) -> bool {
+    error.kind() != io::ErrorKind::AddrInUse && error.kind() != io::ErrorKind::PermissionDenied
 }
 
 /// The sockets that listen on one port.
