@@ -225,11 +225,12 @@ pub(crate) fn bad_command(node: &mut Node, client: ClientId, error: RespError) {
         sender.queue.push_back(Queued::Bad(error));
         return;
     }
-    let text = error.to_string();
     node.note(Fact::BadCommand {
-        error: text.as_str().into(),
+        error: error.to_string().into(),
     });
-    reply(node, client, Reply::Error(format!("ERR {text}").into()));
+    if let Some(refusal) = error.reply() {
+        reply(node, client, refusal);
+    }
     close(node, client);
 }
 

@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
+use super::redirect::preferred_endpoint;
 use crate::cluster::{Link, MYSELF, Peer, PeerIndex};
+use crate::config::EndpointType;
 use crate::message::{MessageKind, NodeFlags};
 use crate::node::Node;
 use crate::nodes_conf::ip_text;
@@ -70,7 +72,7 @@ fn describe(out: &mut String, node: &Node, index: PeerIndex) {
             address.bus_port
         ),
     );
-    if let Some(hostname) = peer.hostname.as_deref().filter(|name| !name.is_empty()) {
+    if let Some(hostname) = hostname(peer) {
         put(out, format_args!(",{hostname}"));
     }
     put(out, format_args!(" {} ", flags(peer.flags)));
@@ -203,26 +205,43 @@ pub(super) fn slot_map(node: &Node) -> Reply {
         let mut parts = vec![
             Reply::Integer(i64::from(range.first)),
             Reply::Integer(i64::from(range.last)),
-            contact(&cluster[owner]),
+            contact(node, &cluster[owner]),
         ];
         let replicas = cluster[owner].replicas.iter().copied();
         let available = replicas.filter(|&replica| is_available(node, replica));
-        parts.extend(available.map(|replica| contact(&cluster[replica])));
+        parts.extend(available.map(|replica| contact(node, &cluster[replica])));
         Reply::Array(parts)
     });
     Reply::Array(ranges.collect())
 }
 
-/// Where a node is reached, for clients (`addNodeToNodeReply`).
-fn contact(peer: &Peer) -> Reply {
-    let hostname = peer.hostname.as_deref().filter(|name| !name.is_empty());
-    let metadata = hostname.map(|name| (Reply::bulk("hostname"), Reply::bulk(name.to_owned())));
+/// Where a node is reached, for clients (`addNodeToNodeReply`): the preferred endpoint, and
+/// beside it what else is known.
+fn contact(node: &Node, peer: &Peer) -> Reply {
+    let preferred = node.config.cluster_preferred_endpoint_type;
+    let mut metadata = Vec::new();
+    if preferred != EndpointType::Ip {
+        metadata.push(("ip", Reply::bulk(ip_text(peer.address.ip))));
+    }
+    if preferred != EndpointType::Hostname
+        && let Some(hostname) = hostname(peer)
+    {
+        metadata.push(("hostname", Reply::bulk(hostname.to_owned())));
+    }
+    let endpoint = match preferred {
+        EndpointType::Ip | EndpointType::Hostname => Reply::bulk(preferred_endpoint(node, peer)),
+        EndpointType::UnknownEndpoint => Reply::Nil,
+    };
     Reply::Array(vec![
-        Reply::bulk(ip_text(peer.address.ip)),
+        endpoint,
         Reply::Integer(i64::from(peer.address.port)),
         Reply::bulk(peer.id.to_string()),
-        Reply::Map(metadata.into_iter().collect()),
+        named(metadata),
     ])
+}
+
+fn hostname(peer: &Peer) -> Option<&str> {
+    peer.hostname.as_deref().filter(|name| !name.is_empty())
 }
 
 /// Whether a replica can be read from (`isReplicaAvailable`).
@@ -264,14 +283,13 @@ pub(super) fn shards(node: &Node) -> Reply {
 fn shard_node(node: &Node, index: PeerIndex) -> Reply {
     let peer = &node.cluster[index];
     let offset = offset_of(node, index);
-    let ip = ip_text(peer.address.ip);
     let mut pairs = vec![("id", Reply::bulk(peer.id.to_string()))];
     if peer.address.port != 0 {
         pairs.push(("port", Reply::Integer(i64::from(peer.address.port))));
     }
-    pairs.push(("ip", Reply::bulk(ip.clone())));
-    pairs.push(("endpoint", Reply::bulk(ip)));
-    if let Some(hostname) = peer.hostname.as_deref().filter(|name| !name.is_empty()) {
+    pairs.push(("ip", Reply::bulk(ip_text(peer.address.ip))));
+    pairs.push(("endpoint", Reply::bulk(preferred_endpoint(node, peer))));
+    if let Some(hostname) = hostname(peer) {
         pairs.push(("hostname", Reply::bulk(hostname.to_owned())));
     }
     let role = if peer.is_replica() {

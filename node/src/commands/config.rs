@@ -1,8 +1,13 @@
 //! `CONFIG` (`config.c`).
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use super::call::Call;
-use super::error::{CommandError, Outcome};
+use super::error::{CommandError, Outcome, text};
+use super::glob;
 use super::spec::{Flags, Spec, command, container};
+use crate::config::{Change, Config, Directive};
 use crate::reply::Reply;
 
 const ANYTIME: Flags = Flags::LOADING.union(Flags::STALE);
@@ -15,6 +20,7 @@ pub(super) const COMMANDS: &[Spec] = &[container("config", SUBCOMMANDS).about(
 )];
 
 const SUBCOMMANDS: &[Spec] = &[
+    command("config|get", -3, OPERATOR, get).about("server", "2.0.0", "Tells parameters."),
     command("config|help", 2, ANYTIME, help).about("server", "5.0.0", "Lists the subcommands."),
     command("config|resetstat", 2, OPERATOR, resetstat).about(
         "server",
@@ -26,7 +32,11 @@ const SUBCOMMANDS: &[Spec] = &[
         "2.8.0",
         "Writes the configuration file anew.",
     ),
+    command("config|set", -4, OPERATOR, set)
+        .about("server", "2.0.0", "Changes parameters.")
+        .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"]),
 ];
+
 fn help(call: &mut Call<'_>) -> Outcome {
     call.help(&[
         "GET <pattern> [<pattern> ...]",
@@ -38,6 +48,81 @@ fn help(call: &mut Call<'_>) -> Outcome {
         "REWRITE",
         "    Write the configuration file anew.",
     ])
+}
+
+/// Names and values of what is asked for, by name or by pattern, each once.
+fn get(call: &mut Call<'_>) -> Outcome {
+    let mut found: BTreeMap<Cow<'_, str>, String> = BTreeMap::new();
+    let config = &call.node.config;
+    for asked in &call.words[2..] {
+        let is_pattern = asked.iter().any(|byte| b"[*?".contains(byte));
+        if !is_pattern {
+            // A name is told back as it was spelled.
+            let name = text(asked);
+            if let Some(value) = config.get(&name) {
+                found.insert(name, value);
+            }
+            continue;
+        }
+        let known = Config::directives().iter();
+        let names = known.flat_map(|directive| [Some(directive.name), directive.alias]);
+        let matching = names
+            .flatten()
+            .filter(|name| glob::matches(asked, name.as_bytes(), true));
+        found.extend(matching.filter_map(|name| Some((name.into(), config.get(name)?))));
+    }
+    let pair = |(name, value): (Cow<'_, str>, String)| {
+        (Reply::bulk(name.into_owned()), Reply::bulk(value))
+    };
+    Ok(Reply::Map(found.into_iter().map(pair).collect()))
+}
+
+/// All parameters are changed, or none.
+fn set(call: &mut Call<'_>) -> Outcome {
+    if !call.words.len().is_multiple_of(2) {
+        return Err(CommandError::SYNTAX);
+    }
+    let pairs: Vec<[_; 2]> = call.words[2..]
+        .chunks_exact(2)
+        .map(|pair| [text(&pair[0]), String::from_utf8_lossy(&pair[1])])
+        .collect();
+    let mut directives: Vec<&'static Directive> = Vec::with_capacity(pairs.len());
+    for [name, _] in &pairs {
+        let directive = changeable(&call.node.config, name)?;
+        if directives.iter().any(|other| other.name == directive.name) {
+            return Err(failed(name, "duplicate parameter"));
+        }
+        directives.push(directive);
+    }
+    let mut changed = call.node.config.clone();
+    for (directive, [_, value]) in directives.iter().zip(&pairs) {
+        changed
+            .set_at_run_time(directive.name, value)
+            .map_err(|error| CommandError::err(error.config_set_text()))?;
+    }
+    *call.node.config_mut() = changed;
+    Ok(Reply::OK)
+}
+
+/// The directive of that name, if it may be changed while the server runs.
+fn changeable(config: &Config, name: &str) -> Result<&'static Directive, CommandError> {
+    let directive = Config::directive(name).ok_or_else(|| {
+        CommandError::err(format_args!(
+            "Unknown option or number of arguments for CONFIG SET - '{name}'"
+        ))
+    })?;
+    let protected = config.get("enable-protected-configs").as_deref() == Some("no");
+    match directive.change {
+        Change::AtStart => Err(failed(name, "can't set immutable config")),
+        Change::Protected if protected => Err(failed(name, "can't set protected config")),
+        Change::AtRunTime | Change::Protected => Ok(directive),
+    }
+}
+
+fn failed(name: &str, reason: &str) -> CommandError {
+    CommandError::err(format_args!(
+        "CONFIG SET failed (possibly related to argument '{name}') - {reason}"
+    ))
 }
 
 fn resetstat(call: &mut Call<'_>) -> Outcome {

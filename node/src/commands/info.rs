@@ -131,7 +131,7 @@ fn memory(node: &Node, out: &mut Fields) {
     out.put("used_memory_dataset", used);
     out.put("maxmemory", node.config.maxmemory_bytes);
     out.put("maxmemory_human", human(node.config.maxmemory_bytes));
-    out.put("maxmemory_policy", "noeviction");
+    out.put("maxmemory_policy", node.config.maxmemory_policy.name());
     let backlog = node.replication.backlog();
     out.put("mem_replication_backlog", backlog.map_or(0, |(_, len)| len));
 }

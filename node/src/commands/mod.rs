@@ -29,6 +29,7 @@ use self::redirect::Route;
 pub(crate) use self::spec::{CommandNumber, Spec};
 use self::spec::{Flags, Lookup, lookup};
 use crate::clients::{self, PauseKind};
+use crate::config::MaxmemoryPolicy;
 use crate::ids::ClientId;
 use crate::input::CommandLine;
 use crate::node::Node;
@@ -153,9 +154,12 @@ fn check(
     Ok(Admission::Run)
 }
 
+/// Keys are never evicted: where another policy than `noeviction` is set, memory has no limit.
 fn is_out_of_memory(node: &Node) -> bool {
-    let limit_bytes = node.config.maxmemory_bytes;
-    limit_bytes > 0 && node.store.used_bytes() as u64 > limit_bytes
+    let config = &node.config;
+    config.maxmemory_bytes > 0
+        && config.maxmemory_policy == MaxmemoryPolicy::Noeviction
+        && node.store.used_bytes() as u64 > config.maxmemory_bytes
 }
 
 /// `checkGoodReplicasStatus`.

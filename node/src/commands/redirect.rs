@@ -7,7 +7,8 @@ use bytes::Bytes;
 use super::error::CommandError;
 use super::spec::{Flags, Spec};
 use crate::clients::ClientFlags;
-use crate::cluster::{MYSELF, PeerIndex};
+use crate::cluster::{MYSELF, Peer, PeerIndex};
+use crate::config::EndpointType;
 use crate::engine::Bug;
 use crate::node::Node;
 use crate::nodes_conf::ip_text;
@@ -182,8 +183,17 @@ fn locate<'a>(
     Ok(located)
 }
 
-/// Where clients reach a node (`getPreferredEndpoint`). Its host is empty as long as nobody told.
+/// Where clients reach a node. Its host is empty as long as nobody told it.
 fn endpoint(node: &Node, peer: PeerIndex) -> String {
-    let address = node.cluster[peer].address;
-    format!("{}:{}", ip_text(address.ip), address.port)
+    let peer = &node.cluster[peer];
+    format!("{}:{}", preferred_endpoint(node, peer), peer.address.port)
+}
+
+/// The host that clients are to use (`getPreferredEndpoint`).
+pub(super) fn preferred_endpoint(node: &Node, peer: &Peer) -> String {
+    match node.config.cluster_preferred_endpoint_type {
+        EndpointType::Ip => ip_text(peer.address.ip),
+        EndpointType::Hostname => peer.hostname.as_deref().unwrap_or("?").to_owned(),
+        EndpointType::UnknownEndpoint => String::new(),
+    }
 }

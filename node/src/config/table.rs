@@ -35,7 +35,7 @@ pub(super) static DIRECTIVES: &[Directive] = &[
     text("cluster-announce-ip", RUN, "", special::any_text).acts(),
     text("cluster-config-file", START, "nodes.conf", special::any_text),
     text("cluster-announce-hostname", RUN, "", special::hostname).acts(),
-    one_of("cluster-preferred-endpoint-type", RUN, "ip", EndpointType::NAMES),
+    one_of("cluster-preferred-endpoint-type", RUN, "ip", EndpointType::NAMES).acts(),
     integer("cluster-replica-validity-factor", RUN, 0, INT_MAX, "10").alias("cluster-slave-validity-factor").acts(),
     integer("cluster-migration-barrier", RUN, 0, INT_MAX, "1").acts(),
     integer("cluster-port", START, 0, 65535, "0").acts(),
@@ -129,7 +129,7 @@ pub(super) static DIRECTIVES: &[Directive] = &[
     integer("maxmemory-eviction-tenacity", RUN, 0, 100, "10").unit("%"),
     integer("active-expire-effort", RUN, 1, 10, "1"),
     integer("active-defrag-max-scan-fields", RUN, 1, LONG_MAX, "1000"),
-    memory("maxmemory", RUN, 0, u64::MAX, "0"),
+    memory("maxmemory", RUN, 0, u64::MAX, "0").acts(),
     memory("active-defrag-ignore-bytes", RUN, 1, i64::MAX as u64, "104857600"),
     // Encryption
     integer("tls-port", RUN, 0, 65535, "0"),

@@ -312,7 +312,6 @@ enable-debug-command yes
             "cluster-config-file",
             "appendfilename",
             "dir",
-            "maxmemory",
             "maxmemory-policy",
             "logfile",
             "loglevel"
