@@ -45,6 +45,10 @@ pub(crate) fn cron(node: &mut Node) -> bool {
     }
     let (now, timeout_ms) = (node.wall(), node.config.cluster_node_timeout_ms);
     let mut due = node.cluster.take_due(now, timeout_ms);
+    debug_assert!(
+        node.cluster.overlooks_nobody(&due, now),
+        "a peer was not attended to"
+    );
     if let Some(replica) = node
         .manual_failover
         .replica()
