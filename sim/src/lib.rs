@@ -11,3 +11,4 @@ pub mod trace_io;
 mod world;
 
 pub use world::{Capabilities, UnknownWorld, WorldKind};
+mod worlds;

@@ -1,0 +1,476 @@
+//! The world's connections: set up, carried on, torn down.
+
+use redrill_node::{ClientId, LinkId};
+
+use super::host::Descriptor;
+use super::kernel::{Event, Kernel};
+use super::wire::{Found, Parcel, Wire};
+use crate::client::{ClientInput, ConnectionId};
+use crate::network::{HostNumber, Transit};
+use crate::tcp::{Answer, Dial, NEVER, Side};
+use crate::trace::NodeNumber;
+
+/// Place of a connection in the table, with the generation that held it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(super) struct WireIndex {
+    place: u32,
+    generation: u32,
+}
+
+/// What comes due on a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Notice {
+    /// Segments or acknowledgements move.
+    Moves,
+    /// A SYN arrives.
+    Syn,
+    /// No answer has come to the SYN.
+    SynAgain,
+    /// It is up for one side.
+    Up(Side),
+    /// Nobody listens there.
+    Refused,
+}
+
+/// Whose end of a connection it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum End {
+    /// Nobody's any more, or not accepted yet.
+    Nobody,
+    /// A bus link.
+    Link(NodeNumber, LinkId),
+    /// A client connection that a node accepted.
+    Served(NodeNumber, ClientId),
+    /// A replica's connection to its master.
+    Master(NodeNumber),
+    /// A workload client's.
+    Client(u16, ConnectionId),
+}
+
+/// Which port of a node a connection goes to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Port {
+    Client,
+    Bus,
+}
+
+/// Every connection there is.
+#[derive(Debug)]
+pub(super) struct Connections {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    segment_bytes: u32,
+}
+
+#[derive(Debug)]
+struct Slot {
+    generation: u32,
+    state: State,
+    hosts: [HostNumber; 2],
+    ends: [End; 2],
+    port: Port,
+    nodelay: bool,
+    /// Written before the connection was up.
+    waiting: Vec<Parcel>,
+    /// Whether the opener knows that it is up.
+    opened: bool,
+}
+
+#[derive(Debug)]
+enum State {
+    Free,
+    Dialling(Dial),
+    Up(Wire),
+}
+
+impl Connections {
+    pub(super) const fn new(segment_bytes: u32) -> Self {
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            segment_bytes,
+        }
+    }
+
+    /// Every end that a node holds.
+    pub(super) fn of_host(&self, node: NodeNumber) -> Vec<(WireIndex, Side)> {
+        let mut ends = Vec::new();
+        for (place, slot) in self.slots.iter().enumerate() {
+            for side in Side::BOTH {
+                if slot.hosts[side as usize] == node && !matches!(slot.state, State::Free) {
+                    ends.push((
+                        WireIndex {
+                            place: place as u32,
+                            generation: slot.generation,
+                        },
+                        side,
+                    ));
+                }
+            }
+        }
+        ends
+    }
+
+    /// Whose an end is.
+    pub(super) fn end(&self, wire: WireIndex, side: Side) -> End {
+        self.slot(wire)
+            .map_or(End::Nobody, |slot| slot.ends[side as usize])
+    }
+
+    pub(super) fn own(&mut self, wire: WireIndex, side: Side, end: End) {
+        if let Some(slot) = self.slot_mut(wire) {
+            slot.ends[side as usize] = end;
+        }
+    }
+
+    /// Nobody reads or writes at this end any more.
+    pub(super) fn disown(&mut self, wire: WireIndex, side: Side) {
+        self.own(wire, side, End::Nobody);
+    }
+
+    /// The port a connection goes to.
+    pub(super) fn port(&self, wire: WireIndex) -> Port {
+        self.slot(wire).map_or(Port::Client, |slot| slot.port)
+    }
+
+    /// The host at an end.
+    pub(super) fn host(&self, wire: WireIndex, side: Side) -> Option<HostNumber> {
+        self.slot(wire).map(|slot| slot.hosts[side as usize])
+    }
+
+    fn slot(&self, wire: WireIndex) -> Option<&Slot> {
+        self.slots
+            .get(wire.place as usize)
+            .filter(|slot| slot.generation == wire.generation)
+    }
+
+    fn slot_mut(&mut self, wire: WireIndex) -> Option<&mut Slot> {
+        self.slots
+            .get_mut(wire.place as usize)
+            .filter(|slot| slot.generation == wire.generation)
+    }
+
+    fn wire_mut(&mut self, wire: WireIndex) -> Option<&mut Wire> {
+        match &mut self.slot_mut(wire)?.state {
+            State::Up(wire) => Some(wire),
+            State::Free | State::Dialling(_) => None,
+        }
+    }
+
+    fn insert(&mut self, slot: Slot) -> WireIndex {
+        match self.free.pop() {
+            Some(place) => {
+                let held = &mut self.slots[place as usize];
+                let generation = held.generation;
+                *held = Slot { generation, ..slot };
+                WireIndex { place, generation }
+            }
+            None => {
+                self.slots.push(slot);
+                WireIndex {
+                    place: self.slots.len() as u32 - 1,
+                    generation: 0,
+                }
+            }
+        }
+    }
+
+    fn remove(&mut self, wire: WireIndex) {
+        if let Some(slot) = self.slot_mut(wire) {
+            slot.generation += 1;
+            slot.state = State::Free;
+            slot.ends = [End::Nobody; 2];
+            self.free.push(wire.place);
+        }
+    }
+
+    fn all_up(&self) -> Vec<WireIndex> {
+        let places = self.slots.iter().enumerate();
+        let up = places.filter(|(_, slot)| matches!(slot.state, State::Up(_)));
+        up.map(|(place, slot)| WireIndex {
+            place: place as u32,
+            generation: slot.generation,
+        })
+        .collect()
+    }
+}
+
+/// Setting up.
+impl Kernel {
+    /// Opens a connection to a node. The opener is told when it is up or failed.
+    pub(super) fn dial(
+        &mut self,
+        from: HostNumber,
+        to: NodeNumber,
+        port: Port,
+        end: End,
+        nodelay: bool,
+    ) -> WireIndex {
+        let slot = Slot {
+            generation: 0,
+            state: State::Dialling(Dial::new(from, to)),
+            hosts: [from, to],
+            ends: [end, End::Nobody],
+            port,
+            nodelay,
+            waiting: Vec::new(),
+            opened: false,
+        };
+        let wire = self.connections.insert(slot);
+        self.send_syn(wire);
+        wire
+    }
+
+    fn send_syn(&mut self, wire: WireIndex) {
+        let now_us = self.now_us;
+        let Some(slot) = self.connections.slot_mut(wire) else {
+            return;
+        };
+        let State::Dialling(dial) = &mut slot.state else {
+            return;
+        };
+        if let Transit::Arrives(at_us) = dial.send(now_us, &mut self.network) {
+            self.queue.push(at_us, Event::Connection(wire, Notice::Syn));
+        }
+        self.queue.push(
+            dial.retry_at_us(),
+            Event::Connection(wire, Notice::SynAgain),
+        );
+    }
+
+    /// Something comes due on a connection.
+    pub(super) fn connection_due(&mut self, wire: WireIndex, notice: Notice) {
+        match notice {
+            Notice::Moves => {
+                if let Some(held) = self.connections.wire_mut(wire)
+                    && held.scheduled_us == self.now_us
+                {
+                    held.scheduled_us = NEVER;
+                    self.settle(wire);
+                }
+            }
+            Notice::Syn => self.syn_arrives(wire),
+            Notice::SynAgain => self.syn_unanswered(wire),
+            Notice::Up(side) => self.up(wire, side),
+            Notice::Refused => self.dial_failed(wire),
+        }
+    }
+
+    fn syn_arrives(&mut self, wire: WireIndex) {
+        let now_us = self.now_us;
+        let segment_bytes = self.connections.segment_bytes;
+        let Some(slot) = self.connections.slot_mut(wire) else {
+            return;
+        };
+        let [opener, accepter] = slot.hosts;
+        let State::Dialling(dial) = &mut slot.state else {
+            return;
+        };
+        // The kernel answers for a process that stands still, not for one that ended.
+        let listening = self.hosts[usize::from(accepter)].node.is_some();
+        match dial.answer(now_us, listening, &mut self.network) {
+            Answer::Accepted {
+                opener_us,
+                accepter_us,
+            } => {
+                let mut up = Wire::new(opener, accepter, segment_bytes);
+                if slot.nodelay {
+                    up.set_nodelay(Side::Opener, now_us, &mut self.network);
+                }
+                up.set_nodelay(Side::Accepter, now_us, &mut self.network);
+                slot.state = State::Up(up);
+                self.queue
+                    .push(opener_us, Event::Connection(wire, Notice::Up(Side::Opener)));
+                self.queue.push(
+                    accepter_us,
+                    Event::Connection(wire, Notice::Up(Side::Accepter)),
+                );
+            }
+            Answer::Refused(at_us) => {
+                self.queue
+                    .push(at_us, Event::Connection(wire, Notice::Refused));
+            }
+            Answer::Lost => {}
+        }
+    }
+
+    fn syn_unanswered(&mut self, wire: WireIndex) {
+        let Some(slot) = self.connections.slot(wire) else {
+            return;
+        };
+        let State::Dialling(dial) = &slot.state else {
+            return;
+        };
+        if dial.retry_at_us() != self.now_us {
+            return;
+        }
+        if dial.is_last() {
+            self.dial_failed(wire)
+        } else {
+            self.send_syn(wire)
+        }
+    }
+
+    fn dial_failed(&mut self, wire: WireIndex) {
+        match self.connections.end(wire, Side::Opener) {
+            End::Nobody => self.connections.remove(wire),
+            End::Client(client, connection) => self.client_lost(client, connection, wire),
+            End::Link(node, _) | End::Served(node, _) | End::Master(node) => {
+                self.wake_host(node, Descriptor::Failed(wire));
+            }
+        }
+    }
+
+    fn up(&mut self, wire: WireIndex, side: Side) {
+        if side == Side::Opener
+            && let Some(slot) = self.connections.slot_mut(wire)
+        {
+            slot.opened = true;
+            let waiting = std::mem::take(&mut slot.waiting);
+            for parcel in waiting {
+                self.write(wire, side, parcel);
+            }
+        }
+        match (side, self.connections.end(wire, side)) {
+            (Side::Accepter, _) => {
+                if let Some(host) = self.connections.host(wire, Side::Accepter) {
+                    self.wake_host(host, Descriptor::Accept(wire));
+                }
+            }
+            (Side::Opener, End::Client(client, connection)) => {
+                self.tell_client(client, ClientInput::Connected(connection));
+            }
+            (Side::Opener, End::Link(node, _) | End::Served(node, _) | End::Master(node)) => {
+                self.wake_host(node, Descriptor::Dialled(wire));
+            }
+            (Side::Opener, End::Nobody) => {}
+        }
+    }
+}
+
+/// Carrying on.
+impl Kernel {
+    /// Puts something into a connection's output buffer.
+    pub(super) fn write(&mut self, wire: WireIndex, side: Side, parcel: Parcel) {
+        let Some(slot) = self.connections.slot_mut(wire) else {
+            return;
+        };
+        match &mut slot.state {
+            State::Up(wire) if side == Side::Accepter || slot.opened => wire.write(side, parcel),
+            State::Up(_) | State::Dialling(_) => slot.waiting.push(parcel),
+            State::Free => {}
+        }
+    }
+
+    /// Hands the output buffer to the kernel.
+    pub(super) fn flush(&mut self, wire: WireIndex, side: Side) {
+        let now_us = self.now_us;
+        if let Some(held) = self.connections.wire_mut(wire) {
+            held.flush(side, now_us, &mut self.network);
+            self.schedule(wire);
+        }
+    }
+
+    /// Takes what arrived off the kernel's hands, up to a limit.
+    pub(super) fn receive(&mut self, wire: WireIndex, side: Side, limit_bytes: u64) {
+        let now_us = self.now_us;
+        if let Some(held) = self.connections.wire_mut(wire) {
+            held.receive(side, limit_bytes, now_us, &mut self.network);
+            self.schedule(wire);
+        }
+    }
+
+    /// The next thing received at an end.
+    pub(super) fn next(&mut self, wire: WireIndex, side: Side) -> Found {
+        self.connections
+            .wire_mut(wire)
+            .map_or(Found::Nothing, |wire| wire.next(side))
+    }
+
+    /// A side closes its end.
+    pub(super) fn close(&mut self, wire: WireIndex, side: Side) {
+        self.connections.disown(wire, side);
+        let now_us = self.now_us;
+        let Some(slot) = self.connections.slot_mut(wire) else {
+            return;
+        };
+        match &mut slot.state {
+            State::Free => {}
+            State::Dialling(_) => self.connections.remove(wire),
+            State::Up(held) => {
+                held.close(side, now_us, &mut self.network);
+                self.schedule(wire);
+            }
+        }
+    }
+
+    /// A side's host lost power.
+    pub(super) fn vanish(&mut self, wire: WireIndex, side: Side) {
+        self.connections.disown(wire, side);
+        let now_us = self.now_us;
+        let Some(slot) = self.connections.slot_mut(wire) else {
+            return;
+        };
+        match (&mut slot.state, side) {
+            (State::Free, _) | (State::Dialling(_), Side::Accepter) => {}
+            (State::Dialling(_), Side::Opener) => self.connections.remove(wire),
+            (State::Up(held), _) => {
+                held.vanish(side, now_us, &mut self.network);
+                self.schedule(wire);
+            }
+        }
+    }
+
+    /// Lets all connections move up to now. To be called before the network changes.
+    pub(super) fn settle_all(&mut self) {
+        for wire in self.connections.all_up() {
+            self.settle(wire);
+        }
+    }
+
+    fn settle(&mut self, wire: WireIndex) {
+        let now_us = self.now_us;
+        let Some(held) = self.connections.wire_mut(wire) else {
+            return;
+        };
+        let readable = held.settle(now_us, &mut self.network);
+        for side in Side::BOTH {
+            if readable[side as usize] {
+                self.readable(wire, side);
+            }
+        }
+        self.schedule(wire);
+    }
+
+    fn readable(&mut self, wire: WireIndex, side: Side) {
+        match self.connections.end(wire, side) {
+            // What was not accepted yet is found when it is.
+            End::Nobody => {}
+            End::Client(client, connection) => self.client_readable(client, connection, wire),
+            End::Link(node, _) | End::Served(node, _) | End::Master(node) => {
+                self.wake_host(node, Descriptor::Readable(wire, side));
+            }
+        }
+    }
+
+    fn schedule(&mut self, wire: WireIndex) {
+        let now_us = self.now_us;
+        let Some(held) = self.connections.wire_mut(wire) else {
+            return;
+        };
+        if held.is_over() {
+            self.connections.remove(wire);
+            return;
+        }
+        let at_us = held.next_event_us();
+        if at_us == NEVER {
+            return;
+        }
+        let at_us = at_us.max(now_us);
+        if at_us < held.scheduled_us {
+            held.scheduled_us = at_us;
+            self.queue
+                .push(at_us, Event::Connection(wire, Notice::Moves));
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! A node's process: the turns of its event loop, without the loop.
+
+use std::collections::VecDeque;
+
+use redrill_node::{Action, ClientId, LinkId, Node};
+use rustc_hash::FxBuildHasher;
+
+use super::connections::WireIndex;
+use crate::tcp::Side;
+
+/// The process of a node.
+#[derive(Debug)]
+pub(super) struct Host {
+    pub(super) node: Option<Node>,
+    /// What the loop is doing.
+    pub(super) loop_state: LoopState,
+    /// Stopped by a signal (`SIGSTOP`).
+    pub(super) frozen: bool,
+    /// Descriptors with something to read, in the order they became so.
+    pub(super) ready: VecDeque<Descriptor>,
+    /// What the poll of this turn found and is not read yet.
+    pub(super) polled: VecDeque<Descriptor>,
+    /// Actions that wait for a disk.
+    pub(super) held: VecDeque<Action>,
+    /// The next turn in the scheduler, if any.
+    pub(super) turn_at_us: u64,
+    /// The next timer in the scheduler, if any.
+    pub(super) timer_at_us: u64,
+    /// Until when the poll sleeps if nothing happens.
+    pub(super) poll_until_us: u64,
+    /// Where the node's links and clients are.
+    pub(super) links: Table<LinkId>,
+    pub(super) clients: Table<ClientId>,
+    pub(super) master: Option<(WireIndex, Side)>,
+    pub(super) next_link: u64,
+    pub(super) next_client: u64,
+    /// How often the process has started.
+    pub(super) starts: u64,
+    /// What its wall clock is ahead of the run's, ms.
+    pub(super) clock_ahead_ms: i64,
+}
+
+/// Descriptors by the id the node knows them by.
+pub(super) type Table<Id> = indexmap::IndexMap<Id, (WireIndex, Side), FxBuildHasher>;
+
+/// What a process's event loop is doing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum LoopState {
+    /// Waiting for something to happen.
+    Polling,
+    /// In the middle of a turn until a time: in `DEBUG SLEEP`, with more descriptors to come.
+    Sleeping { until_us: u64 },
+    /// At the end of a turn until a time: the disk is slow.
+    Syncing { until_us: u64 },
+}
+
+/// Something a process can read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Descriptor {
+    /// A connection waits to be accepted.
+    Accept(WireIndex),
+    /// An outgoing connection is up.
+    Dialled(WireIndex),
+    /// An outgoing connection could not be made.
+    Failed(WireIndex),
+    /// There is no host at the address of a link.
+    NoRoute(LinkId),
+    /// Bytes arrived on a connection, or it ended.
+    Readable(WireIndex, Side),
+}
+
+impl Host {
+    pub(super) fn new() -> Self {
+        Self {
+            node: None,
+            loop_state: LoopState::Polling,
+            frozen: false,
+            ready: VecDeque::new(),
+            polled: VecDeque::new(),
+            held: VecDeque::new(),
+            turn_at_us: u64::MAX,
+            timer_at_us: u64::MAX,
+            poll_until_us: u64::MAX,
+            links: Table::default(),
+            clients: Table::default(),
+            master: None,
+            next_link: 1,
+            next_client: 1,
+            starts: 0,
+            clock_ahead_ms: 0,
+        }
+    }
+
+    /// Forgets everything the process held.
+    pub(super) fn clear(&mut self) {
+        self.node = None;
+        self.loop_state = LoopState::Polling;
+        self.frozen = false;
+        self.ready.clear();
+        self.polled.clear();
+        self.held.clear();
+        self.turn_at_us = u64::MAX;
+        self.timer_at_us = u64::MAX;
+        self.poll_until_us = u64::MAX;
+        self.links.clear();
+        self.clients.clear();
+        self.master = None;
+    }
+
+    pub(super) fn note_ready(&mut self, descriptor: Descriptor) {
+        if !self.ready.contains(&descriptor) {
+            self.ready.push_back(descriptor);
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! The event world: the node's state machine under a discrete-event scheduler.
+//!
+//! No bytes, no sockets, no tasks: typed messages travel at the pace that [`crate::tcp`] gives the
+//! bytes they stand for, and nothing runs where nothing happens. The turns of a node's event loop
+//! are those of `redrill_server`: what is readable, then timers, then the end of the turn.
+
+mod connections;
+mod host;
+mod kernel;
+mod queue;
+#[cfg(test)]
+mod tests;
+mod turn;
+mod wire;

@@ -1,0 +1,269 @@
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use redrill_node::{
+    Address, Config, Fact, NodeFlags, NodeId, SavedNode, SavedState, Seed, SlotRange, SlotSet,
+};
+
+use super::connections::Port;
+use super::kernel::{Disk, Kernel, Report};
+use crate::client::{Client, ClientAction, Setup};
+use crate::network::{Distribution, Network};
+use crate::rng::{Purpose, Streams};
+use crate::scenario::{ClientSpec, Keys, Latency, Network as Links, NodeSpec, Workload};
+use crate::trace::Outcome;
+
+const NODES: u16 = 6;
+
+fn ip(host: u16) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::new(10, 0, (host >> 8) as u8, host as u8))
+}
+
+fn id(node: u16) -> NodeId {
+    let mut bytes = [0; 20];
+    bytes[..2].copy_from_slice(&node.to_be_bytes());
+    bytes[19] = 1;
+    NodeId(bytes)
+}
+
+fn third(master: u16) -> SlotRange {
+    let bound = |index: u16| (16384 * u32::from(index) / 3) as u16;
+    SlotRange {
+        first: bound(master),
+        last: bound(master + 1) - 1,
+    }
+}
+
+fn saved(myself: u16) -> SavedState {
+    let nodes = (0..NODES).map(|node| SavedNode {
+        id: id(node),
+        address: Address {
+            ip: Some(ip(node)),
+            port: 7000 + node,
+            bus_port: 17000 + node,
+        },
+        hostname: None,
+        flags: if node < 3 {
+            NodeFlags::MASTER
+        } else {
+            NodeFlags::REPLICA
+        } | if node == myself {
+            NodeFlags::MYSELF
+        } else {
+            NodeFlags::empty()
+        },
+        replica_of: (node >= 3).then(|| id(node - 3)),
+        ping_sent_ms: 0,
+        pong_received_ms: 0,
+        config_epoch: if node < 3 { u64::from(node) + 1 } else { 0 },
+        link_up: false,
+        slots: Arc::new(if node < 3 {
+            SlotSet::from(third(node))
+        } else {
+            SlotSet::new()
+        }),
+        migrating: Vec::new(),
+        importing: Vec::new(),
+    });
+    SavedState {
+        nodes: nodes.collect(),
+        current_epoch: 6,
+        last_vote_epoch: 0,
+    }
+}
+
+fn specs() -> Vec<NodeSpec> {
+    let spec = |node: u16| NodeSpec {
+        name: format!("n{node}"),
+        id: Some(id(node)),
+        ip: Some(ip(node)),
+        port: 7000 + node,
+        zone: 0,
+        replica_of: (node >= 3).then(|| usize::from(node) - 3),
+        slots: if node < 3 {
+            vec![third(node)]
+        } else {
+            Vec::new()
+        },
+        config_epoch: u64::from(node) + 1,
+        config: None,
+    };
+    (0..NODES).map(spec).collect()
+}
+
+fn world(seed: u64, rate_per_s: f64) -> Kernel {
+    let streams = Streams::new(seed);
+    let latency = Latency::Constant { value_us: 50.0 };
+    let links = Links {
+        within_zone: latency,
+        between_zones: latency,
+        pairs: BTreeMap::new(),
+        mss_bytes: 65483,
+        bandwidth_bytes_per_s: None,
+    };
+    let network = Network::new(&links, 1, vec![0; usize::from(NODES) + 3], &streams);
+    let disk = |node: u16| Disk {
+        written: Some(saved(node)),
+        durable: Some(saved(node)),
+        syncing: false,
+        fsync: Distribution::new(Latency::Constant { value_us: 500.0 }),
+        stream: streams.stream(Purpose::Disk, node.into()),
+    };
+    let mut addresses = BTreeMap::new();
+    for node in 0..NODES {
+        addresses.insert(SocketAddr::new(ip(node), 7000 + node), (node, Port::Client));
+        addresses.insert(SocketAddr::new(ip(node), 17000 + node), (node, Port::Bus));
+    }
+    let ips = (0..NODES + 3).map(ip).collect();
+    let mut kernel = Kernel::new(
+        network,
+        (0..NODES).map(disk).collect(),
+        addresses,
+        ips,
+        1_700_000_000_000,
+    );
+    for node in 0..NODES {
+        start(&mut kernel, node, &streams);
+    }
+    let nodes = specs();
+    let addresses: Vec<SocketAddr> = (0..NODES)
+        .map(|node| SocketAddr::new(ip(node), 7000 + node))
+        .collect();
+    let spec = ClientSpec {
+        name: "c".into(),
+        zone: 0,
+        rate_per_s,
+        timeout_us: 200_000,
+        hedge_us: None,
+        only_slots_of: None,
+        sticky: false,
+    };
+    let workload = Workload {
+        clients: vec![spec.clone()],
+        keys: Keys::Uniform { count: 10_000 },
+        writes: 0.5,
+        read_from_replicas: false,
+        value_bytes: 24,
+    };
+    let setup = Setup {
+        number: 0,
+        spec: &spec,
+        workload: &workload,
+        nodes: &nodes,
+        addresses: &addresses,
+        streams: &streams,
+        start_us: 4_000_000,
+    };
+    kernel.add_client(Client::new(setup), NODES);
+    kernel
+}
+
+fn start(kernel: &mut Kernel, node: u16, streams: &Streams) {
+    let config = Config {
+        announce_ip: Some(ip(node)),
+        port: 7000 + node,
+        bus_port: 17000 + node,
+        cluster_node_timeout_ms: 2000,
+        repl_diskless_sync_delay_s: 0,
+        ..Config::default()
+    };
+    let seed = Seed(streams.stream(Purpose::NodeSeed, node.into()).bytes());
+    kernel
+        .start(node, config, seed)
+        .expect("a usable configuration");
+}
+
+fn run_until(kernel: &mut Kernel, at_us: u64) {
+    while kernel.step(at_us) {}
+}
+
+fn facts(kernel: &Kernel) -> impl Iterator<Item = (u64, u16, &Fact)> {
+    kernel
+        .reports
+        .iter()
+        .filter_map(|(at_us, report)| match report {
+            Report::Fact(node, fact) => Some((*at_us, *node, fact)),
+            Report::StateSaved { .. } | Report::Client(..) => None,
+        })
+}
+
+fn acknowledged(kernel: &Kernel) -> usize {
+    let done = kernel.reports.iter().filter(|(_, report)| match report {
+        Report::Client(_, ClientAction::Done(operation)) => operation.outcome == Outcome::Ok,
+        _ => false,
+    });
+    done.count()
+}
+
+fn log(kernel: &Kernel) -> String {
+    let name = |node: NodeId| format!("n{}", u16::from_be_bytes([node.0[0], node.0[1]]));
+    let lines = facts(kernel)
+        .filter(|(_, _, fact)| !matches!(fact, Fact::Stream { .. } | Fact::Wrote { .. }));
+    lines
+        .map(|(at, node, fact)| {
+            format!(
+                "{:>10.4} n{node} {}\n",
+                at as f64 / 1e6,
+                fact.log_line(&name)
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn clients_are_served_while_nothing_happens() {
+    let mut kernel = world(1, 100.0);
+    run_until(&mut kernel, 10_000_000);
+    assert!(
+        acknowledged(&kernel) >= 595,
+        "{}\n{}",
+        acknowledged(&kernel),
+        log(&kernel)
+    );
+}
+
+#[test]
+fn a_killed_master_is_replaced_and_its_keys_are_served_again() {
+    let mut kernel = world(2, 100.0);
+    run_until(&mut kernel, 8_000_000);
+    kernel.kill(1);
+    run_until(&mut kernel, 14_000_000);
+    let won: Vec<(u64, u16)> = facts(&kernel)
+        .filter(|(_, _, fact)| matches!(fact, Fact::ElectionWon { .. }))
+        .map(|(at_us, node, _)| (at_us, node))
+        .collect();
+    assert_eq!(won.len(), 1, "{}", log(&kernel));
+    assert_eq!(won[0].1, 4);
+    let before = acknowledged(&kernel);
+    run_until(&mut kernel, 16_000_000);
+    assert!(
+        acknowledged(&kernel) - before >= 199,
+        "{}",
+        acknowledged(&kernel) - before
+    );
+}
+
+#[test]
+fn a_frozen_process_answers_what_it_missed() {
+    let mut kernel = world(3, 100.0);
+    run_until(&mut kernel, 8_000_000);
+    kernel.set_frozen(0, true);
+    run_until(&mut kernel, 9_000_000);
+    kernel.set_frozen(0, false);
+    run_until(&mut kernel, 12_000_000);
+    let suspected = facts(&kernel).any(|(_, _, fact)| matches!(fact, Fact::PossiblyFailing { .. }));
+    assert!(!suspected, "{}", log(&kernel));
+}
+
+#[test]
+fn the_same_seed_makes_the_same_run() {
+    let run = || {
+        let mut kernel = world(4, 100.0);
+        run_until(&mut kernel, 6_000_000);
+        kernel.power_off(2);
+        run_until(&mut kernel, 12_000_000);
+        format!("{:?}", kernel.reports)
+    };
+    assert_eq!(run(), run());
+}

@@ -1,0 +1,500 @@
+//! The turns of a node's event loop, in Redis's order: every readable descriptor, then the timers,
+//! then the end of the turn.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use redrill_node::{Action, ClientId, FromMaster, Input, LinkFailure, LinkId, ToMaster, ToReplica};
+
+use super::connections::{End, Port, WireIndex};
+use super::host::{Descriptor, LoopState};
+use super::kernel::{Event, Kernel, Report};
+use super::wire::{Found, Parcel};
+use crate::tcp::{Break, Side};
+use crate::trace::NodeNumber;
+
+/// What Redis reads of a client in one go (`PROTO_IOBUF_LEN`), bytes.
+const CLIENT_READ_BYTES: u64 = 16 << 10;
+
+/// The poll's time-out is in whole milliseconds.
+const POLL_GRAIN_US: u64 = 1000;
+
+/// Whether a turn goes on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    GoesOn,
+    /// The process sleeps in the middle of it.
+    Sleeps,
+}
+
+/// What comes due.
+impl Kernel {
+    pub(super) fn turn_due(&mut self, node: NodeNumber) {
+        let host = &mut self.hosts[usize::from(node)];
+        if host.turn_at_us != self.now_us {
+            return;
+        }
+        host.turn_at_us = u64::MAX;
+        if self.may_turn(node) {
+            self.turn(node);
+        }
+    }
+
+    pub(super) fn timer_due(&mut self, node: NodeNumber) {
+        let host = &mut self.hosts[usize::from(node)];
+        if host.timer_at_us != self.now_us {
+            return;
+        }
+        host.timer_at_us = u64::MAX;
+        if host.poll_until_us > self.now_us {
+            // Something happened meanwhile, and the poll began anew.
+            self.set_timer(node);
+        } else if self.may_turn(node) {
+            self.turn(node);
+        }
+    }
+
+    pub(super) fn resume_due(&mut self, node: NodeNumber) {
+        if !self.hosts[usize::from(node)].frozen {
+            self.resume(node);
+        }
+    }
+
+    /// A stopped process goes on where it was. A poll was interrupted: the timers run before
+    /// anything is read.
+    pub(super) fn thaw(&mut self, node: NodeNumber) {
+        match self.hosts[usize::from(node)].loop_state {
+            LoopState::Sleeping { .. } | LoopState::Syncing { .. } => self.resume(node),
+            LoopState::Polling => {
+                if self.is_up(node) {
+                    self.timers(node);
+                    self.end_turn(node);
+                }
+            }
+        }
+    }
+
+    fn resume(&mut self, node: NodeNumber) {
+        let now_us = self.now_us;
+        let host = &mut self.hosts[usize::from(node)];
+        match host.loop_state {
+            LoopState::Sleeping { until_us } if until_us <= now_us => {
+                host.loop_state = LoopState::Polling;
+                self.go_on(node);
+            }
+            LoopState::Syncing { until_us } if until_us <= now_us => {
+                host.loop_state = LoopState::Polling;
+                self.saved(node);
+                self.carry_out(node);
+            }
+            LoopState::Sleeping { .. } | LoopState::Syncing { .. } | LoopState::Polling => {}
+        }
+    }
+
+    fn may_turn(&self, node: NodeNumber) -> bool {
+        let host = &self.hosts[usize::from(node)];
+        host.node.is_some() && !host.frozen && host.loop_state == LoopState::Polling
+    }
+}
+
+/// A turn.
+impl Kernel {
+    fn turn(&mut self, node: NodeNumber) {
+        let host = &mut self.hosts[usize::from(node)];
+        std::mem::swap(&mut host.ready, &mut host.polled);
+        self.go_on(node);
+    }
+
+    /// The rest of a turn: what this poll found and was not read yet, the timers, the end.
+    fn go_on(&mut self, node: NodeNumber) {
+        while let Some(descriptor) = self.hosts[usize::from(node)].polled.pop_front() {
+            if self.attend(node, descriptor) == Flow::Sleeps {
+                return;
+            }
+        }
+        self.timers(node);
+        self.end_turn(node);
+    }
+
+    fn timers(&mut self, node: NodeNumber) {
+        let due = self.hosts[usize::from(node)]
+            .node
+            .as_ref()
+            .map(|node| node.next_wake().at.0);
+        if due.is_some_and(|at_us| at_us <= self.now_us) {
+            self.input(node, Input::Wake);
+        }
+    }
+
+    pub(super) fn end_turn(&mut self, node: NodeNumber) {
+        self.input(node, Input::TurnEnd);
+        self.carry_out(node);
+    }
+
+    /// Gives a node an input. Its facts are reported; the rest of its actions is held until the
+    /// turn ends.
+    fn input(&mut self, node: NodeNumber, input: Input) -> Flow {
+        let now = self.clock(node);
+        let now_us = self.now_us;
+        let host = &mut self.hosts[usize::from(node)];
+        let Some(process) = &mut host.node else {
+            return Flow::GoesOn;
+        };
+        let mut actions = std::mem::take(&mut self.actions);
+        process.handle(now, input, &mut actions);
+        let mut flow = Flow::GoesOn;
+        for action in actions.drain(..) {
+            match action {
+                Action::Note(fact) => self.reports.push((now_us, Report::Fact(node, fact))),
+                Action::Sleep { duration_us } => {
+                    let until_us = now_us + duration_us;
+                    host.loop_state = LoopState::Sleeping { until_us };
+                    self.queue.push(until_us, Event::Resume(node));
+                    flow = Flow::Sleeps;
+                }
+                action => host.held.push_back(action),
+            }
+        }
+        self.actions = actions;
+        flow
+    }
+
+    /// Does what was held until the end of the turn, then polls again. A slow disk holds up what
+    /// comes after it.
+    fn carry_out(&mut self, node: NodeNumber) {
+        let mut written = std::mem::take(&mut self.written);
+        while let Some(action) = self.hosts[usize::from(node)].held.pop_front() {
+            match action {
+                Action::Persist { state, sync } => {
+                    let disk = &mut self.disks[usize::from(node)];
+                    disk.written = Some(*state);
+                    disk.syncing = sync;
+                    let took_us = if sync {
+                        disk.fsync.at(disk.stream.word())
+                    } else {
+                        0
+                    };
+                    if took_us > 0 {
+                        let until_us = self.now_us + took_us;
+                        self.hosts[usize::from(node)].loop_state = LoopState::Syncing { until_us };
+                        self.queue.push(until_us, Event::Resume(node));
+                        break;
+                    }
+                    self.saved(node);
+                }
+                action => self.send(node, action, &mut written),
+            }
+        }
+        for (wire, side) in written.drain(..) {
+            self.flush(wire, side);
+        }
+        self.written = written;
+        if self.may_turn(node) {
+            self.poll(node);
+        }
+    }
+
+    fn saved(&mut self, node: NodeNumber) {
+        let disk = &mut self.disks[usize::from(node)];
+        let Some(state) = &disk.written else { return };
+        let (current_epoch, last_vote_epoch) = (state.current_epoch, state.last_vote_epoch);
+        let synced = disk.syncing;
+        if synced {
+            disk.durable.clone_from(&disk.written);
+        }
+        self.report(Report::StateSaved {
+            node,
+            synced,
+            current_epoch,
+            last_vote_epoch,
+        });
+    }
+
+    /// Waits for a descriptor or the next timer.
+    fn poll(&mut self, node: NodeNumber) {
+        let now_us = self.now_us;
+        let host = &mut self.hosts[usize::from(node)];
+        if !host.ready.is_empty() {
+            if host.turn_at_us != now_us {
+                host.turn_at_us = now_us;
+                self.queue.push(now_us, Event::Turn(node));
+            }
+            return;
+        }
+        let Some(process) = &host.node else { return };
+        let wait_us = process.next_wake().at.0.saturating_sub(now_us);
+        host.poll_until_us = now_us + wait_us.div_ceil(POLL_GRAIN_US) * POLL_GRAIN_US;
+        self.set_timer(node);
+    }
+
+    fn set_timer(&mut self, node: NodeNumber) {
+        let host = &mut self.hosts[usize::from(node)];
+        if host.timer_at_us > host.poll_until_us {
+            host.timer_at_us = host.poll_until_us;
+            self.queue.push(host.poll_until_us, Event::Timer(node));
+        }
+    }
+}
+
+/// What a turn reads.
+impl Kernel {
+    fn attend(&mut self, node: NodeNumber, descriptor: Descriptor) -> Flow {
+        match descriptor {
+            Descriptor::Accept(wire) => self.accept(node, wire),
+            Descriptor::Dialled(wire) => match self.connections.end(wire, Side::Opener) {
+                End::Link(_, link) => self.input(node, Input::LinkUp { link }),
+                End::Master(_) => self.input(node, Input::Master(FromMaster::Up)),
+                End::Nobody | End::Served(..) | End::Client(..) => Flow::GoesOn,
+            },
+            Descriptor::Failed(wire) => self.lost(node, wire, Side::Opener, LinkFailure::Refused),
+            Descriptor::NoRoute(link) => self.input(
+                node,
+                Input::LinkDown {
+                    link,
+                    why: LinkFailure::Unreachable,
+                },
+            ),
+            Descriptor::Readable(wire, side) => self.read(node, wire, side),
+        }
+    }
+
+    fn accept(&mut self, node: NodeNumber, wire: WireIndex) -> Flow {
+        let Some(opener) = self.connections.host(wire, Side::Opener) else {
+            return Flow::GoesOn;
+        };
+        let (peer, local) = (self.ip_of(opener), self.ip_of(node));
+        let host = &mut self.hosts[usize::from(node)];
+        let (end, input) = match self.connections.port(wire) {
+            Port::Bus => {
+                let link = LinkId(host.next_link);
+                host.next_link += 2;
+                host.links.insert(link, (wire, Side::Accepter));
+                (
+                    End::Link(node, link),
+                    Input::LinkAccepted { link, peer, local },
+                )
+            }
+            Port::Client => {
+                let client = ClientId(host.next_client);
+                host.next_client += 1;
+                host.clients.insert(client, (wire, Side::Accepter));
+                let peer = SocketAddr::new(peer, EPHEMERAL_PORT);
+                (
+                    End::Served(node, client),
+                    Input::ClientAccepted { client, peer },
+                )
+            }
+        };
+        self.connections.own(wire, Side::Accepter, end);
+        // Whatever came before it was accepted is read in the next turn.
+        self.hosts[usize::from(node)].note_ready(Descriptor::Readable(wire, Side::Accepter));
+        self.input(node, input)
+    }
+
+    fn read(&mut self, node: NodeNumber, wire: WireIndex, side: Side) -> Flow {
+        let end = self.connections.end(wire, side);
+        let limit_bytes = if matches!(end, End::Served(..)) {
+            CLIENT_READ_BYTES
+        } else {
+            u64::MAX
+        };
+        self.receive(wire, side, limit_bytes);
+        // The node may close the connection at any message.
+        while self.connections.end(wire, side) == end {
+            let why = match self.next(wire, side) {
+                Found::Parcel(parcel) => {
+                    if self.deliver(node, end, parcel) == Flow::Sleeps {
+                        self.hosts[usize::from(node)].note_ready(Descriptor::Readable(wire, side));
+                        return Flow::Sleeps;
+                    }
+                    continue;
+                }
+                Found::Nothing => break,
+                Found::More => {
+                    self.hosts[usize::from(node)].note_ready(Descriptor::Readable(wire, side));
+                    break;
+                }
+                Found::Closed => LinkFailure::Closed,
+                Found::Broken(Break::Reset) => LinkFailure::Reset,
+                Found::Broken(Break::TimedOut) => LinkFailure::Unreachable,
+            };
+            return self.lost(node, wire, side, why);
+        }
+        Flow::GoesOn
+    }
+
+    fn deliver(&mut self, node: NodeNumber, end: End, parcel: Parcel) -> Flow {
+        let input = match (end, parcel) {
+            (End::Link(_, link), Parcel::Bus(message)) => Input::Bus {
+                link,
+                message: Arc::unwrap_or_clone(message),
+            },
+            (End::Served(_, client), Parcel::Command(command)) => {
+                let wire_len = redrill_node::wire::resp::command_len(&command);
+                Input::Command {
+                    client,
+                    command,
+                    wire_len,
+                }
+            }
+            (End::Master(_), Parcel::Reply(reply)) => Input::Master(FromMaster::Reply(reply)),
+            (End::Master(_), Parcel::Continue(id)) => {
+                Input::Master(FromMaster::Continue { id: Some(id) })
+            }
+            (End::Master(_), Parcel::Stream(command)) => {
+                let wire_len = redrill_node::wire::resp::command_len(&command);
+                let command = Arc::unwrap_or_clone(command);
+                Input::Master(FromMaster::Stream { command, wire_len })
+            }
+            (
+                End::Master(_),
+                Parcel::FullResync {
+                    id,
+                    offset,
+                    snapshot,
+                },
+            ) => {
+                self.input(node, Input::Master(FromMaster::FullResync { id, offset }));
+                Input::Master(FromMaster::Snapshot(snapshot))
+            }
+            // Nothing else is ever sent there.
+            (
+                End::Nobody | End::Client(..) | End::Link(..) | End::Served(..) | End::Master(_),
+                Parcel::Bus(_)
+                | Parcel::Command(_)
+                | Parcel::Reply(_)
+                | Parcel::FullResync { .. }
+                | Parcel::Continue(_)
+                | Parcel::Stream(_),
+            ) => return Flow::GoesOn,
+        };
+        self.input(node, input)
+    }
+
+    /// A connection is no more: the node is told, and this end closed.
+    fn lost(&mut self, node: NodeNumber, wire: WireIndex, side: Side, why: LinkFailure) -> Flow {
+        let end = self.connections.end(wire, side);
+        self.close(wire, side);
+        let host = &mut self.hosts[usize::from(node)];
+        match end {
+            End::Link(_, link) => {
+                host.links.swap_remove(&link);
+                self.input(node, Input::LinkDown { link, why })
+            }
+            End::Served(_, client) => {
+                host.clients.swap_remove(&client);
+                self.input(node, Input::ClientClosed { client })
+            }
+            End::Master(_) => {
+                host.master = None;
+                self.input(node, Input::Master(FromMaster::Down(why)))
+            }
+            End::Nobody | End::Client(..) => Flow::GoesOn,
+        }
+    }
+}
+
+/// The port clients seem to come from.
+const EPHEMERAL_PORT: u16 = 40_000;
+
+/// What a turn sends.
+impl Kernel {
+    fn send(&mut self, node: NodeNumber, action: Action, written: &mut Vec<(WireIndex, Side)>) {
+        let host = &mut self.hosts[usize::from(node)];
+        match action {
+            Action::SendBus { link, message } => {
+                let to = host.links.get(&link).copied();
+                self.put(to, Parcel::Bus(message), written);
+            }
+            Action::Reply { client, reply, .. } => {
+                let to = host.clients.get(&client).copied();
+                self.put(to, Parcel::Reply(reply), written);
+            }
+            Action::ToMaster(ToMaster::Command(command)) => {
+                let to = host.master;
+                self.put(to, Parcel::Command(command), written);
+            }
+            Action::ToReplica { client, what } => {
+                let to = host.clients.get(&client).copied();
+                let parcel = match what {
+                    ToReplica::FullResync {
+                        id,
+                        offset,
+                        snapshot,
+                    } => Parcel::FullResync {
+                        id,
+                        offset,
+                        snapshot,
+                    },
+                    ToReplica::Continue { id } => Parcel::Continue(id),
+                    ToReplica::Stream(command) => Parcel::Stream(command),
+                };
+                self.put(to, parcel, written);
+            }
+            Action::ConnectLink { link, to } => self.connect_link(node, link, to),
+            Action::CloseLink { link } => {
+                if let Some((wire, side)) = host.links.swap_remove(&link) {
+                    self.flush(wire, side);
+                    self.close(wire, side);
+                }
+            }
+            Action::CloseClient { client } => {
+                if let Some((wire, side)) = host.clients.swap_remove(&client) {
+                    self.flush(wire, side);
+                    self.close(wire, side);
+                }
+            }
+            Action::ConnectMaster { to } => {
+                if let Some((wire, side)) = host.master.take() {
+                    self.close(wire, side);
+                }
+                if let Some((master, port)) = self.find(to) {
+                    let wire = self.dial(node, master, port, End::Master(node), true);
+                    self.hosts[usize::from(node)].master = Some((wire, Side::Opener));
+                }
+            }
+            Action::CloseMaster => {
+                if let Some((wire, side)) = host.master.take() {
+                    self.close(wire, side);
+                }
+            }
+            Action::Note(fact) => self.report(Report::Fact(node, fact)),
+            // Both were dealt with where they came up.
+            Action::Persist { .. } | Action::Sleep { .. } => {}
+        }
+    }
+
+    fn put(
+        &mut self,
+        to: Option<(WireIndex, Side)>,
+        parcel: Parcel,
+        written: &mut Vec<(WireIndex, Side)>,
+    ) {
+        let Some((wire, side)) = to else { return };
+        self.write(wire, side, parcel);
+        if written.last() != Some(&(wire, side)) {
+            written.push((wire, side));
+        }
+    }
+
+    fn connect_link(&mut self, node: NodeNumber, link: LinkId, to: SocketAddr) {
+        match self.find(to) {
+            Some((peer, port)) => {
+                let wire = self.dial(node, peer, port, End::Link(node, link), false);
+                self.hosts[usize::from(node)]
+                    .links
+                    .insert(link, (wire, Side::Opener));
+            }
+            None => self.hosts[usize::from(node)].note_ready(Descriptor::NoRoute(link)),
+        }
+    }
+
+    fn find(&self, address: SocketAddr) -> Option<(NodeNumber, Port)> {
+        let known = self.addresses.get(&address);
+        known.copied()
+    }
+
+    fn ip_of(&self, host: u16) -> IpAddr {
+        self.ips[usize::from(host)]
+    }
+}

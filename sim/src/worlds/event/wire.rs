@@ -1,0 +1,233 @@
+//! A connection that carries values instead of bytes, at the pace of the bytes they stand for.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use redrill_node::wire::{bus, resp};
+use redrill_node::{CommandLine, Message, ReplicationId, Reply, Snapshot};
+
+use crate::network::{HostNumber, Network};
+use crate::tcp::{Break, Connection, NEVER, Side};
+
+/// What a connection carries. Each stands for the bytes that a real node would send.
+#[derive(Clone, Debug)]
+pub(super) enum Parcel {
+    Bus(Arc<Message>),
+    Command(CommandLine),
+    Reply(Reply),
+    FullResync {
+        id: ReplicationId,
+        offset: u64,
+        snapshot: Snapshot,
+    },
+    Continue(ReplicationId),
+    Stream(Arc<CommandLine>),
+}
+
+/// An established connection and what is under way on it.
+#[derive(Debug)]
+pub(super) struct Wire {
+    tcp: Connection,
+    lanes: [Lane; 2],
+    /// When the scheduler looks at it next; [`NEVER`]: not before somebody writes.
+    pub(super) scheduled_us: u64,
+}
+
+/// What one side writes.
+#[derive(Debug, Default)]
+struct Lane {
+    parcels: VecDeque<Sent>,
+    /// Bytes the application wrote, the kernel took, and the other end received.
+    written: u64,
+    taken: u64,
+    arrived: u64,
+    consumed: u64,
+    eof: bool,
+    broken: Option<Break>,
+}
+
+#[derive(Debug)]
+struct Sent {
+    end: u64,
+    parcel: Parcel,
+}
+
+/// What a reader finds.
+#[derive(Debug)]
+pub(super) enum Found {
+    Parcel(Parcel),
+    /// Nothing more now.
+    Nothing,
+    /// More has arrived than was received.
+    More,
+    /// The other end closed.
+    Closed,
+    /// The connection broke.
+    Broken(Break),
+}
+
+impl Parcel {
+    /// Bytes it takes on the wire.
+    pub(super) fn wire_len(&self) -> u64 {
+        let len = match self {
+            Self::Bus(message) => bus::encoded_len(message),
+            Self::Command(words) => resp::command_len(words),
+            Self::Stream(words) => resp::command_len(words),
+            Self::Reply(reply) => reply_len(reply),
+            Self::FullResync { snapshot, .. } => 100 + snapshot_len(snapshot),
+            Self::Continue(_) => 52,
+        };
+        len as u64
+    }
+}
+
+impl Wire {
+    pub(super) fn new(opener: HostNumber, accepter: HostNumber, segment_bytes: u32) -> Self {
+        Self {
+            tcp: Connection::new(opener, accepter, segment_bytes),
+            lanes: [Lane::default(), Lane::default()],
+            scheduled_us: NEVER,
+        }
+    }
+
+    pub(super) fn host(&self, side: Side) -> HostNumber {
+        self.tcp.host(side)
+    }
+
+    pub(super) fn set_nodelay(&mut self, side: Side, now_us: u64, network: &mut Network) {
+        self.tcp.set_nodelay(side, true, now_us, network);
+    }
+
+    /// A side writes. Several parcels written in one turn leave together ([`Self::flush`]).
+    pub(super) fn write(&mut self, side: Side, parcel: Parcel) {
+        let lane = &mut self.lanes[side as usize];
+        lane.written += parcel.wire_len();
+        lane.parcels.push_back(Sent {
+            end: lane.written,
+            parcel,
+        });
+    }
+
+    /// Hands what was written to the kernel, as far as it takes it.
+    pub(super) fn flush(&mut self, side: Side, now_us: u64, network: &mut Network) {
+        let lane = &mut self.lanes[side as usize];
+        let rest = lane.written - lane.taken;
+        if rest > 0 {
+            lane.taken += self.tcp.write(side, rest, now_us, network);
+        }
+    }
+
+    /// Lets everything happen that is due. True for each side that has something to read, the
+    /// opener first.
+    pub(super) fn settle(&mut self, now_us: u64, network: &mut Network) -> [bool; 2] {
+        let progress = self.tcp.poll(now_us, network);
+        let mut readable = [false; 2];
+        for side in Side::BOTH {
+            let news = progress[side as usize];
+            let lane = &mut self.lanes[side.other() as usize];
+            lane.arrived += news.arrived_bytes;
+            lane.eof |= news.eof;
+            if news.broken.is_some() {
+                lane.broken = news.broken;
+            }
+            readable[side as usize] = news.arrived_bytes > 0 || news.eof || news.broken.is_some();
+            if news.writable {
+                self.flush(side, now_us, network);
+            }
+        }
+        readable
+    }
+
+    /// Takes up to `limit_bytes` of what has arrived at a side off the kernel's hands.
+    pub(super) fn receive(
+        &mut self,
+        side: Side,
+        limit_bytes: u64,
+        now_us: u64,
+        network: &mut Network,
+    ) {
+        let lane = &mut self.lanes[side.other() as usize];
+        let bytes = (lane.arrived - lane.consumed).min(limit_bytes);
+        lane.consumed += bytes;
+        if bytes > 0 {
+            self.tcp.read(side, bytes, now_us, network);
+        }
+    }
+
+    /// The next whole thing among what a side has received.
+    pub(super) fn next(&mut self, side: Side) -> Found {
+        let lane = &mut self.lanes[side.other() as usize];
+        if let Some(why) = lane.broken {
+            return Found::Broken(why);
+        }
+        let consumed = lane.consumed;
+        if lane
+            .parcels
+            .front()
+            .is_some_and(|sent| sent.end <= consumed)
+            && let Some(sent) = lane.parcels.pop_front()
+        {
+            return Found::Parcel(sent.parcel);
+        }
+        if lane.consumed < lane.arrived {
+            Found::More
+        } else if lane.eof {
+            Found::Closed
+        } else {
+            Found::Nothing
+        }
+    }
+
+    pub(super) fn close(&mut self, side: Side, now_us: u64, network: &mut Network) {
+        self.tcp.close(side, now_us, network);
+    }
+
+    pub(super) fn vanish(&mut self, side: Side, now_us: u64, network: &mut Network) {
+        self.tcp.vanish(side, now_us, network);
+    }
+
+    pub(super) fn next_event_us(&self) -> u64 {
+        self.tcp.next_event_us()
+    }
+
+    /// Whether nobody will ever hear of it again.
+    pub(super) fn is_over(&self) -> bool {
+        self.tcp.is_over()
+    }
+}
+
+fn reply_len(reply: &Reply) -> usize {
+    match reply {
+        Reply::Simple(text) | Reply::Error(text) => 3 + text.len(),
+        Reply::Bulk(bytes) => resp::command_len(&[bytes]) - 4,
+        Reply::Nil => 5,
+        Reply::Integer(_)
+        | Reply::Verbatim(_)
+        | Reply::NilArray
+        | Reply::Array(_)
+        | Reply::Map(_)
+        | Reply::Set(_)
+        | Reply::Double(_)
+        | Reply::Boolean(_)
+        | Reply::Push(_) => {
+            let mut bytes = bytes::BytesMut::new();
+            resp::encode_reply(reply, false, &mut bytes);
+            bytes.len()
+        }
+    }
+}
+
+/// About what the RDB file of a snapshot takes.
+fn snapshot_len(snapshot: &Snapshot) -> usize {
+    let per_key = 12;
+    let entries = snapshot.entries.iter();
+    200 + entries
+        .map(|entry| entry.key.len() + value_len(&entry.value) + per_key)
+        .sum::<usize>()
+}
+
+fn value_len(value: &redrill_node::store::Value) -> usize {
+    match value {
+        redrill_node::store::Value::String(bytes) => bytes.len(),
+    }
+}

@@ -1,0 +1,3 @@
+//! Where drills run.
+
+pub(crate) mod event;
