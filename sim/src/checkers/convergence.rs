@@ -1,0 +1,232 @@
+//! C: after convergence all views agree; one master a shard, no replica of a replica, one
+//! membership.
+//!
+//! Judged once, when the log enters its audit: by then the cluster had its time to converge, or
+//! the world held it for converged. What a node says of itself is the truth that all others must
+//! share.
+
+use super::slot_map::{SlotMap, slots_in_words};
+use super::{Checker, Code, Findings, Picture};
+use crate::trace::{Event, NodeNumber, Phase, Record};
+
+/// Watches the end.
+pub(super) struct Convergence;
+
+impl Checker for Convergence {
+    fn code(&self) -> Code {
+        Code::C
+    }
+
+    fn observe(
+        &mut self,
+        picture: &Picture<'_>,
+        place: usize,
+        record: &Record,
+        findings: &mut Findings,
+    ) {
+        if record.event
+            != (Event::Phase {
+                phase: Phase::Audit,
+            })
+        {
+            return;
+        }
+        let end = End {
+            picture,
+            place,
+            at_us: record.at_us,
+        };
+        end.judge_processes(findings);
+        end.judge_membership(findings);
+        end.judge_roles(findings);
+        end.judge_chains(findings);
+        end.judge_slots(findings);
+        end.judge_idle_masters(findings);
+    }
+
+    fn finish(self, _: &Picture<'_>, _: &mut Findings) {}
+}
+
+struct End<'p, 't> {
+    picture: &'p Picture<'t>,
+    place: usize,
+    at_us: u64,
+}
+
+impl End<'_, '_> {
+    fn flag(&self, nodes: &[NodeNumber], words: String, findings: &mut Findings) {
+        findings.violation(Code::C, self.at_us, nodes, &[self.place], words);
+    }
+
+    fn judge_processes(&self, findings: &mut Findings) {
+        let still: Vec<NodeNumber> = self
+            .picture
+            .nodes()
+            .map(|(number, _)| number)
+            .filter(|number| !self.picture.reach.runs(*number))
+            .collect();
+        if !still.is_empty() {
+            let words = format!(
+                "{} did not run when the cluster had to be converged",
+                self.picture.names(&still)
+            );
+            findings.unknown(Some(Code::C), self.at_us, &[self.place], words);
+        }
+    }
+
+    fn judge_membership(&self, findings: &mut Findings) {
+        if self.picture.operators.members_us.is_some() {
+            return;
+        }
+        for (viewer, now) in self.picture.running() {
+            let missing: Vec<NodeNumber> = self
+                .picture
+                .running()
+                .map(|(number, _)| number)
+                .filter(|other| *other != viewer && !now.view.peer(*other).known)
+                .collect();
+            if !missing.is_empty() {
+                let words = format!(
+                    "{} does not know {}",
+                    self.picture.name(viewer),
+                    self.picture.names(&missing)
+                );
+                self.flag(&[viewer], words, findings);
+            }
+        }
+    }
+
+    fn judge_roles(&self, findings: &mut Findings) {
+        for (subject, itself) in self.picture.running() {
+            let disagree: Vec<NodeNumber> = self
+                .picture
+                .running()
+                .filter(|(viewer, now)| {
+                    let seen = now.view.peer(subject);
+                    *viewer != subject && seen.known && seen.replica_of != itself.replica_of
+                })
+                .map(|(viewer, _)| viewer)
+                .collect();
+            let Some(seen) = disagree
+                .first()
+                .and_then(|viewer| self.picture.node(*viewer))
+            else {
+                continue;
+            };
+            let words = format!(
+                "{} holds itself for {}, but {} for {}",
+                self.picture.name(subject),
+                self.role(itself.replica_of),
+                list_of_holders(self.picture, &disagree),
+                self.role(seen.view.peer(subject).replica_of),
+            );
+            self.flag(&[&[subject], &disagree[..]].concat(), words, findings);
+        }
+    }
+
+    fn role(&self, replica_of: Option<NodeNumber>) -> String {
+        match replica_of {
+            None => "a master".into(),
+            Some(master) => format!("a replica of {}", self.picture.name(master)),
+        }
+    }
+
+    fn judge_chains(&self, findings: &mut Findings) {
+        for (node, now) in self.picture.running() {
+            let Some(master) = now.replica_of else {
+                continue;
+            };
+            let Some(above) = self
+                .picture
+                .node(master)
+                .and_then(|master| master.replica_of)
+            else {
+                continue;
+            };
+            let words = format!(
+                "{} replicates {}, which itself replicates {}",
+                self.picture.name(node),
+                self.picture.name(master),
+                self.picture.name(above),
+            );
+            self.flag(&[node, master, above], words, findings);
+        }
+    }
+
+    /// Every view must show what the owners say. Slots with two owners or none are S's.
+    fn judge_slots(&self, findings: &mut Findings) {
+        let mut truth = SlotMap::default();
+        for (node, now) in self
+            .picture
+            .running()
+            .filter(|(_, now)| now.replica_of.is_none())
+        {
+            for range in now.view.slots.ranges_of(node) {
+                truth.assign(range, Some(node));
+            }
+        }
+        for (viewer, now) in self
+            .picture
+            .running()
+            .filter(|(_, now)| now.view.slots != truth)
+        {
+            for owned in truth.ranges() {
+                for (slots, seen) in now.view.slots.pieces(owned.slots) {
+                    let claims = |node: NodeNumber| {
+                        self.picture.node(node).is_some_and(|node_now| {
+                            node_now.view.slots.owner(slots.first) == Some(node)
+                        })
+                    };
+                    let Some(seen) = seen.filter(|seen| *seen != owned.owner) else {
+                        continue;
+                    };
+                    if claims(seen) && self.picture.reach.runs(seen) {
+                        continue;
+                    }
+                    let words = format!(
+                        "{} sees {} at {}, but {} owns them",
+                        self.picture.name(viewer),
+                        slots_in_words(&[slots]),
+                        self.picture.name(seen),
+                        self.picture.name(owned.owner),
+                    );
+                    self.flag(&[viewer, seen, owned.owner], words, findings);
+                }
+            }
+        }
+    }
+
+    /// A master that lost all its slots follows the one that took them
+    /// (`clusterUpdateSlotsConfigWith`).
+    fn judge_idle_masters(&self, findings: &mut Findings) {
+        let by_hand = &self.picture.operators;
+        let migrates = self.picture.config("cluster-allow-replica-migration") != Some("no");
+        if by_hand.slots_us.is_some() || by_hand.members_us.is_some() || !migrates {
+            return;
+        }
+        for (node, now) in self.picture.running() {
+            let had_slots = self
+                .picture
+                .header()
+                .nodes
+                .get(usize::from(node))
+                .is_some_and(|info| !info.slots.is_empty());
+            if had_slots && now.replica_of.is_none() && !now.view.slots.owns_any(node) {
+                let words = format!(
+                    "{} lost its slots and is still a master",
+                    self.picture.name(node)
+                );
+                self.flag(&[node], words, findings);
+            }
+        }
+    }
+}
+
+fn list_of_holders(picture: &Picture<'_>, nodes: &[NodeNumber]) -> String {
+    let verb = if nodes.len() == 1 {
+        "holds it"
+    } else {
+        "hold it"
+    };
+    format!("{} {verb}", picture.names(nodes))
+}

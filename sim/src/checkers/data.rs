@@ -1,0 +1,337 @@
+//! D: every lost acknowledged write has a cause that Redis Cluster allows; a replica is a prefix
+//! of its master; a promoted replica never loses what it had applied.
+//!
+//! Streams are compared by their digests wherever two nodes tell of the same offset of the same
+//! history. Losses are the [`Ledger`]'s; what it cannot explain is flagged here.
+//!
+//! [`Ledger`]: super::Ledger
+
+use redrill_node::{Fact, FailoverKind, ReplicationId};
+
+use super::history::{Histories, HistoryNumber, Origin, Point, Promotion, Restart};
+use super::ledger::{Audit, Bookkeeping, Execution};
+use super::{Checker, Code, Findings, Picture};
+use crate::scenario::CrashKind;
+use crate::trace::{Event, Header, NodeNumber, ProcessChange, Record};
+
+/// Watches data.
+pub(super) struct Data {
+    histories: Histories,
+    nodes: Vec<Position>,
+    promotions: Vec<Promotion>,
+    books: Bookkeeping,
+    contradicted: Vec<(NodeNumber, HistoryNumber)>,
+}
+
+/// Where a node's data stand.
+#[derive(Clone, Default)]
+pub(super) struct Position {
+    /// Its history and offset; `None` while it is not known (a full resync runs).
+    now: Option<(HistoryNumber, u64)>,
+    /// The end of its last life, until its first history after that is known.
+    ended: Option<Restart>,
+    /// Its last promotion that no history was matched with yet.
+    promotion: Option<usize>,
+    /// Executed writes whose history is not known yet.
+    waiting: Vec<usize>,
+    persistent: bool,
+}
+
+impl Data {
+    pub(super) fn new(header: &Header) -> Self {
+        let position = |persistent: bool| Position {
+            persistent,
+            ..Position::default()
+        };
+        Self {
+            histories: Histories::default(),
+            nodes: header
+                .nodes
+                .iter()
+                .map(|node| position(node.persistent))
+                .collect(),
+            promotions: Vec::new(),
+            books: Bookkeeping::default(),
+            contradicted: Vec::new(),
+        }
+    }
+}
+
+impl Checker for Data {
+    fn code(&self) -> Code {
+        Code::D
+    }
+
+    fn observe(
+        &mut self,
+        picture: &Picture<'_>,
+        place: usize,
+        record: &Record,
+        findings: &mut Findings,
+    ) {
+        match &record.event {
+            Event::Node { node, fact } => {
+                self.observe_fact(picture, *node, fact, place, record.at_us, findings);
+            }
+            Event::Process { node, change } => {
+                self.observe_process(*node, *change, place, record.at_us)
+            }
+            Event::Operation(operation) => self.books.operation(operation, place, record.at_us),
+            Event::Audited { key, found, node } => {
+                let history = node
+                    .and_then(|node| self.nodes.get(usize::from(node)))
+                    .and_then(|position| position.now)
+                    .map(|(history, _)| history);
+                let audit = Audit {
+                    found: *found,
+                    node: *node,
+                    history,
+                    place,
+                };
+                self.books.audited(*key, audit);
+            }
+            Event::Phase { .. }
+            | Event::StateSaved { .. }
+            | Event::StateLoaded { .. }
+            | Event::FaultBegan { .. }
+            | Event::FaultEnded { .. }
+            | Event::FaultMissed { .. }
+            | Event::Operator { .. }
+            | Event::Remark { .. } => {}
+        }
+    }
+
+    fn finish(self, picture: &Picture<'_>, findings: &mut Findings) {
+        self.books
+            .settle(picture, &self.histories, &self.promotions, findings);
+    }
+}
+
+impl Data {
+    fn observe_process(
+        &mut self,
+        node: NodeNumber,
+        change: ProcessChange,
+        place: usize,
+        at_us: u64,
+    ) {
+        let Some(position) = self.nodes.get_mut(usize::from(node)) else {
+            return;
+        };
+        match change {
+            ProcessChange::Crashed(kind) => {
+                self.books.crashed(node, at_us, place);
+                let before = position.now.take();
+                for execution in position.waiting.drain(..) {
+                    self.books.executed_in(execution, before);
+                }
+                position.promotion = None;
+                position.ended = Some(Restart {
+                    ended_us: at_us,
+                    place,
+                    power_off: kind == CrashKind::PowerOff,
+                    persistent: position.persistent,
+                    before: before.or_else(|| position.ended.and_then(|ended| ended.before)),
+                });
+            }
+            ProcessChange::Started | ProcessChange::Stalled(_) | ProcessChange::Resumed => {}
+        }
+    }
+
+    fn observe_fact(
+        &mut self,
+        picture: &Picture<'_>,
+        node: NodeNumber,
+        fact: &Fact,
+        place: usize,
+        at_us: u64,
+        findings: &mut Findings,
+    ) {
+        if let Fact::Stream { id, offset, digest } = fact {
+            let told = Point {
+                offset: *offset,
+                digest: *digest,
+                node,
+                place,
+            };
+            self.stream(picture, *id, told, at_us, findings);
+        } else if let Fact::Wrote { write, offset } = fact {
+            let execution = Execution {
+                write: *write,
+                node,
+                offset: *offset,
+                at_us,
+                place,
+                history: None,
+            };
+            let number = self.books.executed(execution);
+            if let Some(position) = self.nodes.get_mut(usize::from(node)) {
+                position.waiting.push(number);
+            }
+        } else if let Fact::ReplicationIdChanged {
+            id,
+            previous,
+            offset,
+        } = fact
+        {
+            self.forked(node, *id, *previous, *offset, at_us);
+        } else if let Fact::FullResyncDone { id, offset, .. }
+        | Fact::PartialResyncDone { id, offset } = fact
+        {
+            let history = self.histories.number(*id);
+            if let Some(position) = self.nodes.get_mut(usize::from(node)) {
+                position.now = Some((history, *offset));
+                position.ended = None;
+            }
+        } else if matches!(fact, Fact::SyncStarted { from: None }) {
+            if let Some(position) = self.nodes.get_mut(usize::from(node)) {
+                position.now = None;
+                position.ended = None;
+            }
+        } else if let Fact::ElectionWon {
+            master,
+            how,
+            offset,
+            ..
+        } = fact
+        {
+            let master = picture.number(*master);
+            let promotion = Promotion {
+                node,
+                master,
+                at_us,
+                place,
+                how: *how,
+            };
+            self.promoted(picture, promotion, *offset, findings);
+        } else if let Fact::WaitAnswered { offset, replicas } = fact {
+            self.books.wait_answered(node, *offset, *replicas, at_us);
+        } else if matches!(fact, Fact::DirtySlotsDeleted { .. } | Fact::Flushed { .. }) {
+            self.books.deleted(node, at_us, place);
+        } else if matches!(fact, Fact::ManualFailoverTimedOut) {
+            self.books.manual_failover_timed_out(node, at_us);
+        }
+    }
+
+    /// A node tells where its stream stands.
+    fn stream(
+        &mut self,
+        picture: &Picture<'_>,
+        id: ReplicationId,
+        told: Point,
+        at_us: u64,
+        findings: &mut Findings,
+    ) {
+        let history = self.histories.number(id);
+        let Some(position) = self.nodes.get_mut(usize::from(told.node)) else {
+            return;
+        };
+        if position.now.is_none_or(|(before, _)| before != history) {
+            let parent = position.now.or_else(|| {
+                position
+                    .ended
+                    .filter(|ended| ended.persistent)
+                    .and_then(|ended| ended.before)
+            });
+            let (promotion, restart) = (position.promotion.take(), position.ended.take());
+            let origin = Origin {
+                node: told.node,
+                at_us,
+                promotion,
+                restart,
+            };
+            self.histories.begin(history, parent, origin);
+        }
+        let back = position
+            .now
+            .filter(|(before, offset)| *before == history && *offset > told.offset);
+        if let Some((_, offset)) = back {
+            let words = format!(
+                "the stream of {} went back from offset {offset} to {}",
+                picture.name(told.node),
+                told.offset
+            );
+            findings.violation(Code::D, at_us, &[told.node], &[told.place], words);
+        }
+        position.now = Some((history, told.offset));
+        position.ended = None;
+        for execution in position.waiting.drain(..) {
+            self.books
+                .executed_in(execution, Some((history, told.offset)));
+        }
+        if let Err(known) = self.histories.tell(history, told) {
+            if self.contradicted.contains(&(told.node, history)) || known.node == told.node {
+                return;
+            }
+            self.contradicted.push((told.node, history));
+            let words = format!(
+                "{} and {} hold different data at offset {} of the same history",
+                picture.name(known.node),
+                picture.name(told.node),
+                told.offset
+            );
+            let nodes = [known.node, told.node];
+            findings.violation(Code::D, at_us, &nodes, &[known.place, told.place], words);
+        }
+    }
+
+    fn forked(
+        &mut self,
+        node: NodeNumber,
+        id: ReplicationId,
+        previous: ReplicationId,
+        offset: u64,
+        at_us: u64,
+    ) {
+        let history = self.histories.number(id);
+        let named =
+            (previous != ReplicationId::ZERO).then(|| (self.histories.number(previous), offset));
+        let Some(position) = self.nodes.get_mut(usize::from(node)) else {
+            return;
+        };
+        let parent = named.or(position.now);
+        let (promotion, restart) = (position.promotion.take(), position.ended.take());
+        let origin = Origin {
+            node,
+            at_us,
+            promotion,
+            restart,
+        };
+        self.histories.begin(history, parent, origin);
+        // Writes of the same turn, before the fork, stand in the old history.
+        for execution in position.waiting.drain(..) {
+            self.books.executed_in(execution, position.now);
+        }
+        let reached = position.now.map_or(offset, |(_, reached)| reached);
+        position.now = Some((history, reached));
+    }
+
+    fn promoted(
+        &mut self,
+        picture: &Picture<'_>,
+        promotion: Promotion,
+        offset: u64,
+        findings: &mut Findings,
+    ) {
+        let number = self.promotions.len();
+        self.promotions.push(promotion);
+        let Some(position) = self.nodes.get_mut(usize::from(promotion.node)) else {
+            return;
+        };
+        position.promotion = Some(number);
+        let Some((history, applied)) = position.now else {
+            return;
+        };
+        if self.histories.promoted(history, number, &promotion) {
+            position.promotion = None;
+        }
+        if offset < applied && promotion.how != FailoverKind::Takeover {
+            let words = format!(
+                "{} was promoted at offset {offset}, although it had applied {applied}",
+                picture.name(promotion.node)
+            );
+            let (at_us, node) = (promotion.at_us, promotion.node);
+            findings.violation(Code::D, at_us, &[node], &[promotion.place], words);
+        }
+    }
+}

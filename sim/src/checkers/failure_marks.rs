@@ -1,0 +1,235 @@
+//! F: FAIL rests on a quorum of fresh reports from masters that suspect the node themselves.
+//!
+//! Upstream: `markNodeAsFailingIfNeeded`, `clusterNodeFailureReportsCount`. Redis 7.0 counts the
+//! reports of every node that is a master when it reports, with or without slots, and keeps the
+//! report of one that is demoted later; reports live for two node-timeouts. FAIL messages come only
+//! from nodes that reached the quorum themselves.
+
+use std::collections::BTreeMap;
+
+use redrill_node::{Fact, FailureReport};
+
+use super::{Checker, Code, Findings, Picture};
+use crate::trace::{Event, NodeNumber, Record};
+
+/// Watches failure reports and marks.
+#[derive(Default)]
+pub(super) struct FailureMarks {
+    /// By listener and suspect: the last report of each reporter.
+    reports: BTreeMap<(NodeNumber, NodeNumber), Vec<Heard>>,
+    /// Who marked whom.
+    marked: BTreeMap<(NodeNumber, NodeNumber), usize>,
+}
+
+struct Heard {
+    by: NodeNumber,
+    at_us: u64,
+    place: usize,
+    by_a_master: bool,
+}
+
+/// Facts carry milliseconds, the log microseconds, and a turn takes its time.
+const LOG_SLACK_US: u64 = 100_000;
+
+impl Checker for FailureMarks {
+    fn code(&self) -> Code {
+        Code::F
+    }
+
+    fn observe(
+        &mut self,
+        picture: &Picture<'_>,
+        place: usize,
+        record: &Record,
+        findings: &mut Findings,
+    ) {
+        let Event::Node {
+            node: listener,
+            fact,
+        } = &record.event
+        else {
+            return;
+        };
+        if let Fact::FailureReported {
+            node: suspect, by, ..
+        } = fact
+        {
+            let (Some(suspect), Some(by)) = (picture.number(*suspect), picture.number(*by)) else {
+                return;
+            };
+            let by_a_master = is_master(picture, *listener, by);
+            let heard = self.reports.entry((*listener, suspect)).or_default();
+            let report = Heard {
+                by,
+                at_us: record.at_us,
+                place,
+                by_a_master,
+            };
+            match heard.iter_mut().find(|report| report.by == by) {
+                Some(known) => *known = report,
+                None => heard.push(report),
+            }
+        } else if let Fact::FailureReportWithdrawn { node: suspect, by } = fact {
+            let (Some(suspect), Some(by)) = (picture.number(*suspect), picture.number(*by)) else {
+                return;
+            };
+            if let Some(heard) = self.reports.get_mut(&(*listener, suspect)) {
+                heard.retain(|report| report.by != by);
+            }
+        } else if let Fact::MarkedFailing {
+            node: suspect,
+            reports,
+            counted_self,
+            ..
+        } = fact
+        {
+            let Some(suspect) = picture.number(*suspect) else {
+                return;
+            };
+            self.marked.insert((*listener, suspect), place);
+            let mark = Mark {
+                listener: *listener,
+                suspect,
+                place,
+                at_us: record.at_us,
+            };
+            self.judge(picture, &mark, reports, *counted_self, findings);
+        } else if let Fact::FailReceived {
+            node: suspect,
+            from,
+        } = fact
+        {
+            let (Some(suspect), Some(from)) = (picture.number(*suspect), picture.number(*from))
+            else {
+                return;
+            };
+            let live = picture.header().world == "live";
+            if !live && !self.marked.contains_key(&(from, suspect)) {
+                let words = format!(
+                    "{} received a FAIL about {} from {}, which never marked it itself",
+                    picture.name(*listener),
+                    picture.name(suspect),
+                    picture.name(from),
+                );
+                let nodes = [from, suspect];
+                findings.violation(Code::F, record.at_us, &nodes, &[place], words);
+            }
+        }
+    }
+
+    fn finish(self, _: &Picture<'_>, _: &mut Findings) {}
+}
+
+struct Mark {
+    listener: NodeNumber,
+    suspect: NodeNumber,
+    place: usize,
+    at_us: u64,
+}
+
+impl FailureMarks {
+    fn judge(
+        &self,
+        picture: &Picture<'_>,
+        mark: &Mark,
+        reports: &[FailureReport],
+        counted_self: bool,
+        findings: &mut Findings,
+    ) {
+        let Some(listener) = picture.node(mark.listener) else {
+            return;
+        };
+        let mut reporters: Vec<NodeNumber> = Vec::new();
+        let mut faults: Vec<String> = Vec::new();
+        let mut evidence: Vec<usize> = Vec::new();
+        for report in reports {
+            let Some(by) = picture.number(report.by) else {
+                faults.push(format!("{} is no known node", picture.name_of(report.by)));
+                continue;
+            };
+            match self.fault_of(picture, mark, report, by, &mut evidence) {
+                Some(fault) => faults.push(fault),
+                None => reporters.push(by),
+            }
+        }
+        reporters.sort_unstable();
+        reporters.dedup();
+        let itself = counted_self && listener.replica_of.is_none();
+        let votes = reporters.len() + usize::from(itself);
+        let quorum = listener.view.least_quorum(mark.at_us);
+        let name = picture.name(mark.listener);
+        let suspect = picture.name(mark.suspect);
+        evidence.push(mark.place);
+        if votes < usize::from(quorum) {
+            let why = if faults.is_empty() {
+                String::new()
+            } else {
+                format!(" ({})", faults.join("; "))
+            };
+            let words = format!(
+                "{name} marked {suspect} FAIL on {votes} of the {quorum} opinions it needs{why}"
+            );
+            let nodes = [mark.listener, mark.suspect];
+            findings.violation(Code::F, mark.at_us, &nodes, &evidence, words);
+        } else if !listener.view.peer(mark.suspect).suspected {
+            let words = format!("{name} marked {suspect} FAIL without suspecting it itself");
+            let nodes = [mark.listener, mark.suspect];
+            findings.violation(Code::F, mark.at_us, &nodes, &evidence, words);
+        }
+    }
+
+    /// Why a report does not count, if it does not.
+    fn fault_of(
+        &self,
+        picture: &Picture<'_>,
+        mark: &Mark,
+        report: &FailureReport,
+        by: NodeNumber,
+        evidence: &mut Vec<usize>,
+    ) -> Option<String> {
+        let name = picture.name(by);
+        let valid_ms = 2 * picture.header().node_timeout_ms;
+        if report.age_ms > valid_ms && picture.operators.config_us.is_none() {
+            return Some(format!("the report of {name} is {} ms old", report.age_ms));
+        }
+        if picture.header().world == "live" {
+            return None;
+        }
+        let heard = self
+            .reports
+            .get(&(mark.listener, mark.suspect))
+            .and_then(|heard| heard.iter().find(|heard| heard.by == by));
+        let Some(heard) = heard else {
+            return Some(format!("{name} never reported it"));
+        };
+        evidence.push(heard.place);
+        let age_us = mark.at_us - heard.at_us;
+        let aged = age_us > valid_ms.unsigned_abs() * 1000 + LOG_SLACK_US;
+        let deadlines_hold =
+            !picture.reach.clock_touched(mark.listener) && picture.operators.config_us.is_none();
+        if aged && deadlines_hold {
+            return Some(format!(
+                "{name} last reported it {} ms before",
+                age_us / 1000
+            ));
+        }
+        if !heard.by_a_master {
+            return Some(format!("{name} was no master when it reported"));
+        }
+        let suspects = picture
+            .node(by)
+            .is_none_or(|reporter| reporter.view.peer(mark.suspect).ever_suspected);
+        (!suspects).then(|| format!("{name} never suspected it"))
+    }
+}
+
+/// Whether `by` is a master, by its own word or in the listener's view.
+fn is_master(picture: &Picture<'_>, listener: NodeNumber, by: NodeNumber) -> bool {
+    let by_own_word = picture
+        .node(by)
+        .is_none_or(|node| node.replica_of.is_none());
+    let in_view = picture
+        .node(listener)
+        .is_none_or(|node| node.view.peer(by).replica_of.is_none());
+    by_own_word || in_view
+}

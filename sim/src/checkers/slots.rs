@@ -1,0 +1,209 @@
+//! S: after convergence every slot has exactly one owner; ownership moves only to a higher epoch.
+//!
+//! Upstream: `clusterUpdateSlotsConfigWith` rebinds a slot that nobody owns, that its owner no
+//! longer claims, or whose owner has a lower config epoch; a promoted replica takes its master's
+//! slots under a new, higher one. Operators may move slots as they like.
+
+use redrill_node::{Fact, SlotChange, SlotRange};
+
+use super::slot_epochs::still_claims;
+use super::slot_map::{SlotMap, add_range, overlap, slots_in_words};
+use super::{Checker, Code, Findings, Picture};
+use crate::trace::{Event, Header, NodeNumber, Phase, Record};
+
+/// Watches slot ownership.
+pub(super) struct Slots {
+    /// The slots that somebody owned at the start.
+    covered: Vec<SlotRange>,
+    /// By node: the slots it once gave up by its own word.
+    given_up: Vec<Vec<SlotRange>>,
+}
+
+impl Slots {
+    pub(super) fn new(header: &Header) -> Self {
+        let mut covered = Vec::new();
+        for slots in header.nodes.iter().flat_map(|node| &node.slots) {
+            add_range(&mut covered, *slots);
+        }
+        Self {
+            covered,
+            given_up: vec![Vec::new(); header.nodes.len()],
+        }
+    }
+}
+
+impl Checker for Slots {
+    fn code(&self) -> Code {
+        Code::S
+    }
+
+    fn observe(
+        &mut self,
+        picture: &Picture<'_>,
+        place: usize,
+        record: &Record,
+        findings: &mut Findings,
+    ) {
+        if let Event::Phase {
+            phase: Phase::Audit,
+        } = &record.event
+        {
+            self.judge_end(picture, place, record.at_us, findings);
+        } else if let Event::Node {
+            node,
+            fact:
+                Fact::SlotsOwned {
+                    owner,
+                    epoch,
+                    slots,
+                    why,
+                },
+        } = &record.event
+        {
+            let owner = owner.and_then(|id| picture.number(id));
+            let moves = matches!(why, SlotChange::Claimed | SlotChange::Promoted);
+            if let Some(owner) = owner.filter(|_| moves) {
+                let change = Change {
+                    node: *node,
+                    owner,
+                    epoch: *epoch,
+                    place,
+                    at_us: record.at_us,
+                };
+                self.judge_move(picture, &change, slots, findings);
+            }
+            self.note_given_up(picture, *node, owner, slots);
+        }
+    }
+
+    fn finish(self, _: &Picture<'_>, _: &mut Findings) {}
+}
+
+struct Change {
+    node: NodeNumber,
+    owner: NodeNumber,
+    epoch: u64,
+    place: usize,
+    at_us: u64,
+}
+
+impl Slots {
+    fn judge_move(
+        &self,
+        picture: &Picture<'_>,
+        change: &Change,
+        slots: &[SlotRange],
+        findings: &mut Findings,
+    ) {
+        let Some(view) = picture.node(change.node).map(|node| &node.view) else {
+            return;
+        };
+        let mut wrong: Vec<(NodeNumber, Vec<SlotRange>)> = Vec::new();
+        for (piece, before) in slots.iter().flat_map(|range| view.slots.pieces(*range)) {
+            let Some(before) = before.filter(|before| *before != change.owner) else {
+                continue;
+            };
+            let higher = change.epoch > view.peer(before).config_epoch;
+            if higher || self.gave_up(before, piece) || !still_claims(picture, before, piece) {
+                continue;
+            }
+            match wrong.iter_mut().find(|(owner, _)| *owner == before) {
+                Some((_, pieces)) => pieces.push(piece),
+                None => wrong.push((before, vec![piece])),
+            }
+        }
+        for (before, pieces) in wrong {
+            let words = format!(
+                "{} gave {} of {} (config epoch {}) to {} under config epoch {}, which is not higher",
+                picture.name(change.node),
+                slots_in_words(&pieces),
+                picture.name(before),
+                view.peer(before).config_epoch,
+                picture.name(change.owner),
+                change.epoch,
+            );
+            let nodes = [change.node, before, change.owner];
+            findings.violation(Code::S, change.at_us, &nodes, &[change.place], words);
+        }
+    }
+
+    fn gave_up(&self, node: NodeNumber, slots: SlotRange) -> bool {
+        self.given_up
+            .get(usize::from(node))
+            .is_some_and(|given_up| {
+                given_up
+                    .iter()
+                    .any(|range| overlap(*range, slots).is_some())
+            })
+    }
+
+    fn note_given_up(
+        &mut self,
+        picture: &Picture<'_>,
+        node: NodeNumber,
+        owner: Option<NodeNumber>,
+        slots: &[SlotRange],
+    ) {
+        let Some(now) = picture.node(node) else {
+            return;
+        };
+        if owner == Some(node) || !now.view.slots.owns_any(node) {
+            return;
+        }
+        let Some(given_up) = self.given_up.get_mut(usize::from(node)) else {
+            return;
+        };
+        for (piece, before) in slots.iter().flat_map(|range| now.view.slots.pieces(*range)) {
+            if before == Some(node) {
+                add_range(given_up, piece);
+            }
+        }
+    }
+
+    fn judge_end(&self, picture: &Picture<'_>, place: usize, at_us: u64, findings: &mut Findings) {
+        let mut claims = SlotMap::default();
+        for (node, now) in picture
+            .running()
+            .filter(|(_, now)| now.replica_of.is_none())
+        {
+            for range in now.view.slots.ranges_of(node) {
+                let claimed: Vec<_> = claims.pieces(range).collect();
+                for (piece, other) in claimed {
+                    let Some(other) = other else { continue };
+                    let words = format!(
+                        "{} have two owners by their own word: {} (config epoch {}) and {} (config epoch {})",
+                        slots_in_words(&[piece]),
+                        picture.name(other),
+                        picture.node(other).map_or(0, |other| other.config_epoch),
+                        picture.name(node),
+                        now.config_epoch,
+                    );
+                    findings.violation(Code::S, at_us, &[other, node], &[place], words);
+                }
+                claims.assign(range, Some(node));
+            }
+        }
+        if picture.operators.slots_us.is_some() {
+            return;
+        }
+        for (node, now) in picture.running() {
+            let mut unowned: Vec<SlotRange> = Vec::new();
+            for covered in &self.covered {
+                let pieces = now.view.slots.pieces(*covered);
+                unowned.extend(
+                    pieces
+                        .filter(|(_, owner)| owner.is_none())
+                        .map(|(piece, _)| piece),
+                );
+            }
+            if !unowned.is_empty() {
+                let words = format!(
+                    "in the view of {} nobody owns {}",
+                    picture.name(node),
+                    slots_in_words(&unowned)
+                );
+                findings.violation(Code::S, at_us, &[node], &[place], words);
+            }
+        }
+    }
+}
