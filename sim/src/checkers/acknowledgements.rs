@@ -78,7 +78,7 @@ const EVIDENCE: usize = 8;
 /// The longest time for which a node may go on acknowledging after it was cut off from the
 /// majority, microseconds.
 #[must_use]
-pub const fn minority_bound_us(node_timeout_us: u64) -> u64 {
+pub(super) const fn minority_bound_us(node_timeout_us: u64) -> u64 {
     node_timeout_us + node_timeout_us / 2 + MINORITY_SLACK_US
 }
 

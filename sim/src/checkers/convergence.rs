@@ -103,7 +103,10 @@ impl End<'_, '_> {
                 .running()
                 .filter(|(viewer, now)| {
                     let seen = now.view.peer(subject);
-                    *viewer != subject && seen.known && seen.replica_of != itself.replica_of
+                    *viewer != subject
+                        && seen.known
+                        && !seen.role_unsure
+                        && seen.replica_of != itself.replica_of
                 })
                 .map(|(viewer, _)| viewer)
                 .collect();

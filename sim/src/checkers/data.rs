@@ -32,6 +32,8 @@ pub(super) struct Position {
     ended: Option<Restart>,
     /// Its last promotion that no history was matched with yet.
     promotion: Option<usize>,
+    /// Whether it caught up with its paused master for a manual failover.
+    caught_up: bool,
     /// Executed writes whose history is not known yet.
     waiting: Vec<usize>,
     persistent: bool,
@@ -78,14 +80,15 @@ impl Checker for Data {
             }
             Event::Operation(operation) => self.books.operation(operation, place, record.at_us),
             Event::Audited { key, found, node } => {
-                let history = node
-                    .and_then(|node| self.nodes.get(usize::from(node)))
+                let position = node.and_then(|node| self.nodes.get(usize::from(node)));
+                let history = position
                     .and_then(|position| position.now)
                     .map(|(history, _)| history);
                 let audit = Audit {
                     found: *found,
                     node: *node,
                     history,
+                    restart: position.and_then(|position| position.ended),
                     place,
                 };
                 self.books.audited(*key, audit);
@@ -196,6 +199,16 @@ impl Data {
         } = fact
         {
             let master = picture.number(*master);
+            let caught_up = self
+                .nodes
+                .get_mut(usize::from(node))
+                .is_some_and(|position| std::mem::take(&mut position.caught_up));
+            // A replica that was asked to fail over may win because its master failed meanwhile.
+            let how = if *how == FailoverKind::Manual && !caught_up {
+                &FailoverKind::Automatic
+            } else {
+                how
+            };
             let promotion = Promotion {
                 node,
                 master,
@@ -208,7 +221,17 @@ impl Data {
             self.books.wait_answered(node, *offset, *replicas, at_us);
         } else if matches!(fact, Fact::DirtySlotsDeleted { .. } | Fact::Flushed { .. }) {
             self.books.deleted(node, at_us, place);
+        } else if matches!(
+            fact,
+            Fact::ManualFailoverReady | Fact::ManualFailoverAccepted { .. }
+        ) {
+            if let Some(position) = self.nodes.get_mut(usize::from(node)) {
+                position.caught_up = matches!(fact, Fact::ManualFailoverReady);
+            }
         } else if matches!(fact, Fact::ManualFailoverTimedOut) {
+            if let Some(position) = self.nodes.get_mut(usize::from(node)) {
+                position.caught_up = false;
+            }
             self.books.manual_failover_timed_out(node, at_us);
         }
     }
@@ -233,14 +256,19 @@ impl Data {
                     .filter(|ended| ended.persistent)
                     .and_then(|ended| ended.before)
             });
-            let (promotion, restart) = (position.promotion.take(), position.ended.take());
-            let origin = Origin {
-                node: told.node,
-                at_us,
-                promotion,
-                restart,
-            };
-            self.histories.begin(history, parent, origin);
+            let is_master = picture
+                .node(told.node)
+                .is_some_and(|node| node.replica_of.is_none());
+            if is_master {
+                let (promotion, restart) = (position.promotion.take(), position.ended.take());
+                let origin = Origin {
+                    node: told.node,
+                    at_us,
+                    promotion,
+                    restart,
+                };
+                self.histories.begin(history, parent, origin);
+            }
         }
         let back = position
             .now

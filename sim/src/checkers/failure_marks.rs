@@ -3,7 +3,8 @@
 //! Upstream: `markNodeAsFailingIfNeeded`, `clusterNodeFailureReportsCount`. Redis 7.0 counts the
 //! reports of every node that is a master when it reports, with or without slots, and keeps the
 //! report of one that is demoted later; reports live for two node-timeouts. FAIL messages come only
-//! from nodes that reached the quorum themselves.
+//! from nodes that reached the quorum themselves. Renewed reports are not in the log: how old a
+//! report is stands in the mark.
 
 use std::collections::BTreeMap;
 
@@ -23,13 +24,9 @@ pub(super) struct FailureMarks {
 
 struct Heard {
     by: NodeNumber,
-    at_us: u64,
     place: usize,
     by_a_master: bool,
 }
-
-/// Facts carry milliseconds, the log microseconds, and a turn takes its time.
-const LOG_SLACK_US: u64 = 100_000;
 
 impl Checker for FailureMarks {
     fn code(&self) -> Code {
@@ -50,10 +47,7 @@ impl Checker for FailureMarks {
         else {
             return;
         };
-        if let Fact::FailureReported {
-            node: suspect, by, ..
-        } = fact
-        {
+        if let Fact::FailureReported { node: suspect, by } = fact {
             let (Some(suspect), Some(by)) = (picture.number(*suspect), picture.number(*by)) else {
                 return;
             };
@@ -61,7 +55,6 @@ impl Checker for FailureMarks {
             let heard = self.reports.entry((*listener, suspect)).or_default();
             let report = Heard {
                 by,
-                at_us: record.at_us,
                 place,
                 by_a_master,
             };
@@ -203,16 +196,6 @@ impl FailureMarks {
             return Some(format!("{name} never reported it"));
         };
         evidence.push(heard.place);
-        let age_us = mark.at_us - heard.at_us;
-        let aged = age_us > valid_ms.unsigned_abs() * 1000 + LOG_SLACK_US;
-        let deadlines_hold =
-            !picture.reach.clock_touched(mark.listener) && picture.operators.config_us.is_none();
-        if aged && deadlines_hold {
-            return Some(format!(
-                "{name} last reported it {} ms before",
-                age_us / 1000
-            ));
-        }
         if !heard.by_a_master {
             return Some(format!("{name} was no master when it reported"));
         }

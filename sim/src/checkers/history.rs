@@ -114,7 +114,7 @@ impl Histories {
         let Some(history) = self.list.get_mut(number as usize) else {
             return;
         };
-        if history.origin.is_none() && history.points.is_empty() {
+        if history.origin.is_none() {
             history.origin = Some(origin);
             history.parent = parent.filter(|(parent, _)| *parent != number);
         }

@@ -148,6 +148,8 @@ pub(super) struct Audit {
     pub(super) found: Option<u64>,
     pub(super) node: Option<NodeNumber>,
     pub(super) history: Option<HistoryNumber>,
+    /// The restart after which the node that answered has not begun a history yet.
+    pub(super) restart: Option<Restart>,
     pub(super) place: usize,
 }
 
@@ -478,14 +480,42 @@ impl Inquest<'_, '_> {
         let Some(executed) = executed else {
             return self.cause_without_facts(write);
         };
-        let Some(written) = executed.history else {
-            return Cause::new(LossCause::Open, "its history is not in the log".into(), &[]);
-        };
-        let Some(found) = audit.history else {
-            let why = "the history of the node that was read is not in the log".into();
-            return Cause::new(LossCause::Open, why, &[]);
-        };
-        self.cause_in_lineage(executions, executed, written, found, 0)
+        match (executed.history, audit.history) {
+            (Some(written), Some(found)) => {
+                self.cause_in_lineage(executions, executed, written, found, 0)
+            }
+            (Some(written), None) => match (audit.restart, audit.node) {
+                (Some(restart), Some(node)) => {
+                    self.cause_of_restart(executions, executed, written, node, &restart, 0)
+                }
+                (Some(_) | None, _) => {
+                    let why = "the history of the node that was read is not in the log".into();
+                    Cause::new(LossCause::Open, why, &[])
+                }
+            },
+            (None, _) => self.cause_without_history(executed),
+        }
+    }
+
+    /// A master that no replica follows has no history: what it holds ends with it.
+    fn cause_without_history(&self, executed: &Execution) -> Cause {
+        let name = self.picture.name(executed.node);
+        let persistent = self
+            .picture
+            .header()
+            .nodes
+            .get(usize::from(executed.node))
+            .is_some_and(|info| info.persistent);
+        match self.books.crash_after(executed.node, executed.at_us) {
+            Some((_, place)) if !persistent => {
+                let why = format!("{name} held it alone, and ended");
+                Cause::new(LossCause::NotPersisted, why, &[place])
+            }
+            Some(_) | None => {
+                let why = "its replication history is not in the log".into();
+                Cause::new(LossCause::Open, why, &[])
+            }
+        }
     }
 
     /// Compares the branch a write stands on with the lineage of the data that were read.

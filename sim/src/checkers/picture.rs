@@ -5,12 +5,13 @@
 //! node of a pre-formed cluster knows of its peers at the start is what the header says.
 
 use indexmap::IndexMap;
-use redrill_node::{Fact, NodeId, RoleChange, SlotChange, SlotRange, StateReason};
+use redrill_node::{EpochChange, Fact, NodeId, RoleChange, SlotChange, SlotRange, StateReason};
 use rustc_hash::FxBuildHasher;
 
 use super::operators::OperatorActs;
 use super::reach::Reach;
 use super::slot_map::{SlotMap, slot_count};
+use crate::scenario::CrashKind;
 use crate::trace::{Event, Header, NodeNumber, Phase, ProcessChange, Record, StateLoad};
 
 /// What the log says up to a record.
@@ -57,6 +58,8 @@ pub struct NodePicture {
     pub master_link_up: bool,
     /// Whether it ever told of a client's write (`Fact::Wrote`); a live server does not.
     pub tells_writes: bool,
+    /// Whether `CLUSTER RESET HARD` just took its id: the next one it tells is its own.
+    loses_id: bool,
     /// How it sees the cluster.
     pub view: View,
 }
@@ -81,6 +84,9 @@ pub struct PeerPicture {
     pub known: bool,
     /// Its master.
     pub replica_of: Option<NodeNumber>,
+    /// Whether the viewer may have forgotten a change of that: it lost power, roles are saved
+    /// without a sync, and a restored role is not told.
+    pub role_unsure: bool,
     /// Its config epoch.
     pub config_epoch: u64,
     /// PFAIL.
@@ -108,6 +114,7 @@ pub enum Process {
 const NO_PEER: PeerPicture = PeerPicture {
     known: false,
     replica_of: None,
+    role_unsure: false,
     config_epoch: 0,
     suspected: false,
     failed: false,
@@ -243,6 +250,7 @@ impl<'t> Picture<'t> {
                 config_epoch: 0,
                 master_link_up: false,
                 tells_writes: false,
+                loses_id: false,
                 view: View {
                     peers: peers_of_header(header),
                     ..View::default()
@@ -402,7 +410,14 @@ impl<'t> Picture<'t> {
                 picture.master_link_up = false;
                 Process::Running
             }
-            ProcessChange::Crashed(_) => Process::Down,
+            ProcessChange::Crashed(kind) => {
+                if kind == CrashKind::PowerOff {
+                    for peer in &mut picture.view.peers {
+                        peer.role_unsure = true;
+                    }
+                }
+                Process::Down
+            }
             ProcessChange::Stalled(_) => Process::Stalled,
             ProcessChange::Resumed => Process::Running,
         };
@@ -457,8 +472,12 @@ impl<'t> Picture<'t> {
                 let picture = &mut self.nodes[place];
                 picture.current_epoch = picture.current_epoch.max(*epoch);
             }
-            Fact::ConfigEpoch { epoch, .. } => {
+            Fact::ConfigEpoch { epoch, why } => {
                 let picture = &mut self.nodes[place];
+                if *why == EpochChange::Reset {
+                    picture.loses_id = true;
+                    picture.current_epoch = 0;
+                }
                 picture.config_epoch = *epoch;
                 picture.view.peer_mut(node).config_epoch = *epoch;
             }
@@ -474,6 +493,10 @@ impl<'t> Picture<'t> {
             } => {
                 let owner = owner.map(|id| self.intern(id));
                 self.apply_slots(node, owner, *epoch, slots, *why, at_us);
+            }
+            Fact::HandshakeCompleted { node: own } if self.nodes[place].loses_id => {
+                self.nodes[place].loses_id = false;
+                self.ids.insert(*own, node);
             }
             Fact::HandshakeCompleted { node: peer } | Fact::NodeAdded { node: peer } => {
                 let peer = self.intern(*peer);
@@ -496,6 +519,7 @@ impl<'t> Picture<'t> {
                 let seen = self.nodes[place].view.peer_mut(peer);
                 seen.known = true;
                 seen.replica_of = replica_of;
+                seen.role_unsure = false;
             }
             Fact::PossiblyFailing { node: peer }
             | Fact::NoLongerPossiblyFailing { node: peer }

@@ -303,14 +303,7 @@ impl Log {
 
     pub(super) fn reported(&mut self, listener: &str, suspect: &str, by: &str) -> &mut Self {
         let (node, by) = (id(suspect), id(by));
-        self.fact(
-            listener,
-            Fact::FailureReported {
-                node,
-                by,
-                first: true,
-            },
-        )
+        self.fact(listener, Fact::FailureReported { node, by })
     }
 
     pub(super) fn marks(
