@@ -15,7 +15,6 @@ mod network;
 mod observer;
 mod pipe;
 mod ready;
-mod shim;
 mod tokio_net;
 
 pub use clock::Clock;

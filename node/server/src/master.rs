@@ -1,10 +1,9 @@
 //! The connection to a replica's master, decoded: the handshake's answers, the snapshot, the
 //! stream (`syncWithMaster`, `readSyncBulkPayload`).
 
-use crate::shim::rdb;
 use bytes::{Buf, BytesMut};
-use redrill_node::wire::resp;
 use redrill_node::wire::resp::{RequestDecoder, decode_reply};
+use redrill_node::wire::{rdb, resp};
 use redrill_node::{FromMaster, ReplicationId, Reply};
 
 /// The longest line before a snapshot, bytes.

@@ -2,9 +2,8 @@
 
 use std::net::SocketAddr;
 
-use crate::shim::rdb;
 use bytes::BytesMut;
-use redrill_node::wire::{bus, resp};
+use redrill_node::wire::{bus, rdb, resp};
 use redrill_node::{
     Action, ClientId, Input, LinkId, Message, ReplicationId, SavedState, Snapshot, ToMaster,
     ToReplica,
