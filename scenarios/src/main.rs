@@ -1,2 +1,7 @@
-//! Placeholder.
-fn main() {}
+//! The binary `redrill`.
+
+mod cli;
+
+fn main() -> cli::Exit {
+    cli::main()
+}

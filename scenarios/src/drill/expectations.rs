@@ -1,0 +1,270 @@
+//! `[expect]`: what must hold of the measures, in one line each.
+
+use redrill_sim::scenario::{Comparison, Expectation, Measure, Statistic};
+
+use super::mistake::Draft;
+use super::read::{Context, FromNode, OneOrMany};
+use super::source::Spanned;
+use super::suggest::did_you_mean;
+use super::tree::{Table, Value};
+use super::units::{FromText, Period, Wrong};
+
+/// What a measure is counted in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Quantity {
+    /// Time, one value a failover.
+    TimePerFailover,
+    /// Time, one value a run.
+    TimePerRun,
+    /// A number, one a run.
+    Number,
+    /// A share, one a run.
+    Share,
+}
+
+const MEASURES: &[(&str, Measure, Quantity)] = &[
+    (
+        "failover-time",
+        Measure::FailoverTime,
+        Quantity::TimePerFailover,
+    ),
+    (
+        "detection-time",
+        Measure::DetectionTime,
+        Quantity::TimePerFailover,
+    ),
+    ("write-gap", Measure::WriteGap, Quantity::TimePerFailover),
+    ("coverage-gap", Measure::CoverageGap, Quantity::TimePerRun),
+    (
+        "lost-acked-writes",
+        Measure::LostAckedWrites,
+        Quantity::Number,
+    ),
+    ("false-failovers", Measure::FalseFailovers, Quantity::Number),
+    ("failovers", Measure::Failovers, Quantity::Number),
+    (
+        "failed-operations",
+        Measure::FailedOperations,
+        Quantity::Share,
+    ),
+    ("latency-p99", Measure::LatencyP99, Quantity::TimePerRun),
+    (
+        "dual-master-time",
+        Measure::DualMasterTime,
+        Quantity::TimePerRun,
+    ),
+];
+
+/// Whether a key of `[expect]` is so called.
+pub(crate) fn is_measure(name: &str) -> bool {
+    MEASURES.iter().any(|(known, _, _)| *known == name)
+}
+
+/// What a measure is called in a drill.
+pub(crate) fn measure_name(measure: Measure) -> &'static str {
+    let found = (MEASURES.iter()).find(|(_, known, _)| *known == measure);
+    found.map_or("", |(name, _, _)| name)
+}
+
+/// Reads `[expect]`.
+pub(crate) fn read(table: &Table, context: &mut Context<'_>) -> Vec<Spanned<Expectation>> {
+    let mut expectations = Vec::new();
+    for entry in &table.entries {
+        let name = &entry.key.value;
+        let found = MEASURES.iter().find(|(known, _, _)| known == name);
+        let Some((_, measure, quantity)) = found else {
+            let names = MEASURES.iter().map(|(known, _, _)| *known);
+            context.mistakes.add(
+                Draft::error(
+                    format!("unknown measure `{name}` in [expect]"),
+                    entry.key.span,
+                    "nothing is measured under this name",
+                )
+                .help_if(did_you_mean(name, names)),
+            );
+            continue;
+        };
+        if let Value::Integer(_) | Value::Float(_) = entry.value.value {
+            context.mistakes.add(
+                Draft::error(
+                    "an expectation without a comparison",
+                    entry.value.span,
+                    "a number alone",
+                )
+                .help(USAGE),
+            );
+            continue;
+        }
+        let Some(lines) = OneOrMany::<String>::from_node(&entry.value, context) else {
+            continue;
+        };
+        for line in lines.0 {
+            match parse(&line.value, *measure, *quantity) {
+                Ok(mut expectation) => {
+                    expectation.line = context.sources.line(line.span);
+                    expectations.push(Spanned::new(expectation, line.span));
+                }
+                Err(wrong) => {
+                    let node = Spanned::new(Value::Text(line.value.clone()), line.span);
+                    context.wrong(&node, &line.value, wrong);
+                }
+            }
+        }
+    }
+    expectations
+}
+
+const USAGE: &str = "write a statistic, a comparison and a bound, as in \"p(99) < 10s\" or \
+                     \"count == 0\"";
+
+fn parse(text: &str, measure: Measure, quantity: Quantity) -> Result<Expectation, Wrong> {
+    let Some(at) = text.find(['<', '>', '=', '!']) else {
+        return Err(
+            Wrong::new("an expectation without a comparison", "compared with what?").help(USAGE),
+        );
+    };
+    let symbol_length = text[at..]
+        .find(|letter: char| !"<>=!".contains(letter))
+        .unwrap_or(text.len() - at);
+    let symbol = &text[at..at + symbol_length];
+    let comparison = match symbol {
+        "<" => Comparison::Less,
+        "<=" => Comparison::LessOrEqual,
+        "==" => Comparison::Equal,
+        ">=" => Comparison::GreaterOrEqual,
+        ">" => Comparison::Greater,
+        other => {
+            let wrong = Wrong::new(format!("unknown comparison `{other}`"), "not a comparison")
+                .at(at..at + symbol_length);
+            return Err(wrong.help(match other {
+                "=" => "did you mean `==`?",
+                "=<" => "did you mean `<=`?",
+                "=>" => "did you mean `>=`?",
+                _ => "known: <, <=, ==, >=, >",
+            }));
+        }
+    };
+    let statistic = statistic(text[..at].trim()).map_err(|wrong| wrong.at(0..at))?;
+    let bound_text = text[at + symbol_length..].trim();
+    let bound_at = text.len() - text[at + symbol_length..].trim_start().len();
+    let bound = bound(bound_text, statistic, quantity)
+        .map_err(|wrong| wrong.at(bound_at..bound_at + bound_text.len()))?;
+    Ok(Expectation {
+        measure,
+        statistic,
+        comparison,
+        bound,
+        text: format!("{} {}", measure_name(measure), text.trim()),
+        line: 0,
+    })
+}
+
+fn statistic(text: &str) -> Result<Statistic, Wrong> {
+    const NAMES: &[&str] = &["min", "mean", "median", "p(99)", "max", "count"];
+    match text {
+        "min" => return Ok(Statistic::Min),
+        "mean" | "avg" => return Ok(Statistic::Mean),
+        "median" => return Ok(Statistic::Median),
+        "max" => return Ok(Statistic::Max),
+        "count" => return Ok(Statistic::Count),
+        "" => {
+            return Err(Wrong::new("an expectation without a statistic", "of what?").help(USAGE));
+        }
+        _ => {}
+    }
+    if let Some(number) = text.strip_prefix('p') {
+        let number = number.trim().trim_start_matches('(').trim_end_matches(')');
+        if let Ok(percent) = number.trim().parse::<f64>() {
+            if (0.0..=100.0).contains(&percent) {
+                return Ok(Statistic::Percentile(percent));
+            }
+            return Err(Wrong::new(
+                format!("there is no {percent}th percentile"),
+                "expected 0 to 100",
+            ));
+        }
+    }
+    let wrong = Wrong::new(format!("unknown statistic `{text}`"), "not a statistic");
+    Err(match did_you_mean(text, NAMES.iter().copied()) {
+        Some(help) => wrong.help(help),
+        None => wrong,
+    })
+}
+
+/// The bound in the unit of [`Expectation::bound`].
+fn bound(text: &str, statistic: Statistic, quantity: Quantity) -> Result<f64, Wrong> {
+    if text.is_empty() {
+        return Err(
+            Wrong::new("an expectation without a bound", "compared with what?").help(USAGE),
+        );
+    }
+    let counts = statistic == Statistic::Count;
+    match quantity {
+        Quantity::TimePerFailover if counts => number(text, "the number of failovers is counted"),
+        Quantity::TimePerRun | Quantity::Share if counts => Err(Wrong::new(
+            "there is one value a run: nothing to count",
+            "expected min, mean, median, p(..) or max before it",
+        )),
+        Quantity::TimePerFailover | Quantity::TimePerRun => {
+            if text == "0" {
+                return Ok(0.0);
+            }
+            Ok(Period::from_text(text)?.us as f64 / 1000.0)
+        }
+        Quantity::Number => number(text, "this measure is a number"),
+        Quantity::Share => match text.strip_suffix('%') {
+            Some(percent) => Ok(number(percent.trim(), "expected a percentage")? / 100.0),
+            None => number(text, "expected a share such as 0.05 or 5%"),
+        },
+    }
+}
+
+fn number(text: &str, label: &str) -> Result<f64, Wrong> {
+    let number = text.replace('_', "").parse::<f64>().ok();
+    number
+        .filter(|number| number.is_finite() && *number >= 0.0)
+        .ok_or_else(|| Wrong::new(format!("`{text}` is not a number"), label))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn time(text: &str) -> Result<Expectation, Wrong> {
+        parse(text, Measure::FailoverTime, Quantity::TimePerFailover)
+    }
+
+    #[test]
+    fn an_expectation_is_a_statistic_a_comparison_and_a_bound() {
+        let expectation = time("p(99) < 10s").unwrap();
+        assert_eq!(expectation.statistic, Statistic::Percentile(99.0));
+        assert_eq!(expectation.comparison, Comparison::Less);
+        assert_eq!(expectation.bound, 10_000.0);
+        assert_eq!(expectation.text, "failover-time p(99) < 10s");
+        assert_eq!(time("p95<=1.5s").unwrap().bound, 1500.0);
+        assert_eq!(time("count >= 1").unwrap().bound, 1.0);
+    }
+
+    #[test]
+    fn a_bound_is_in_the_unit_of_its_measure() {
+        let share = |text| parse(text, Measure::FailedOperations, Quantity::Share);
+        assert_eq!(share("max < 5%").unwrap().bound, 0.05);
+        assert_eq!(share("max < 0.05").unwrap().bound, 0.05);
+        assert!(share("count == 0").is_err());
+        let count = |text| parse(text, Measure::LostAckedWrites, Quantity::Number);
+        assert_eq!(count("max <= 600").unwrap().bound, 600.0);
+        assert!(count("max <= 6s").is_err());
+        assert!(time("max < 5").is_err());
+    }
+
+    #[test]
+    fn what_is_wrong_is_placed_within_the_line() {
+        assert_eq!(time("max = 5s").unwrap_err().range, Some(4..5));
+        assert_eq!(time("maximum < 5s").unwrap_err().range, Some(0..8));
+        assert_eq!(time("max < 5sek").unwrap_err().range, Some(6..10));
+        assert!(time("max 5s").is_err());
+        assert!(time("p(101) < 5s").is_err());
+        assert!(time("< 5s").is_err());
+        assert!(time("max <").is_err());
+    }
+}
