@@ -1,8 +1,10 @@
 //! Reports on a redrill run: pure functions of the event log.
 
+pub mod html;
 pub mod model;
 #[cfg(test)]
 mod sample;
 pub mod terminal;
+mod text;
 pub mod theme;
 pub mod timeline;

@@ -57,7 +57,7 @@ pub(crate) fn kill_master() -> Trace {
     run.load(26_000.0, |at_ms, slot, _| {
         match (shard(slot), at_ms - KILL_MS) {
             (1, since) if (0.0..3524.0).contains(&since) => Served::No(Outcome::Timeout),
-            (_, since) if (2830.0..3570.0).contains(&since) => Served::No(Outcome::ClusterDown),
+            (_, since) if (2812.0..3570.0).contains(&since) => Served::No(Outcome::ClusterDown),
             (1, since) if since >= 3524.0 => Served::By("r2"),
             (shard, _) => Served::By(NAMES[shard]),
         }
@@ -111,6 +111,7 @@ pub(crate) fn partition_and_stall() -> Trace {
         match (client, shard(slot)) {
             (1, 1) if cut && since < 3800.0 => Served::By("m2"),
             (1, _) if cut => Served::No(Outcome::ClusterDown),
+            _ if (2812.0..3570.0).contains(&since) => Served::No(Outcome::ClusterDown),
             (_, 1) if cut && since < 3562.0 => Served::No(Outcome::Timeout),
             (_, 1) if since >= 3562.0 => Served::By("r2"),
             (_, 0) if (10_500.0..12_000.0).contains(&since) => Served::No(Outcome::Timeout),
@@ -279,9 +280,19 @@ impl Run {
                 why: RoleChange::Start,
             };
             self.fact(0.1, name, role);
-            if let Some(range) = RANGES.get(place) {
+            for (owner, range) in RANGES.into_iter().enumerate() {
+                let epoch = owner as u64 + 1;
+                self.owned(0.1, name, NAMES[owner], epoch, range, SlotChange::Restored);
+            }
+            for (other, peer) in NAMES.into_iter().enumerate().skip(3) {
+                if other != place {
+                    let replica_of = Some(id(NAMES[other - 3]));
+                    let node = id(peer);
+                    self.fact(0.1, name, Fact::PeerRole { node, replica_of });
+                }
+            }
+            if place < 3 {
                 let epoch = place as u64 + 1;
-                self.owned(0.1, name, name, epoch, *range, SlotChange::Restored);
                 let why = EpochChange::Restored;
                 self.fact(0.1, name, Fact::ConfigEpoch { epoch, why });
             }
@@ -455,6 +466,7 @@ impl Run {
                 RANGES[1],
                 SlotChange::Claimed,
             );
+            self.promoted(at_ms + delay_ms, node);
             self.state(at_ms + delay_ms, node, true);
         }
         let mut place = 0;
@@ -466,8 +478,26 @@ impl Run {
         });
     }
 
-    /// m2 learns that r2 has its slots now.
+    /// A node learns that r2 is a master.
+    fn promoted(&mut self, at_ms: f64, viewer: &str) {
+        let node = id("r2");
+        let replica_of = None;
+        self.fact(at_ms, viewer, Fact::PeerRole { node, replica_of });
+    }
+
+    /// m2 learns that r2 has its slots now, and all others that m2 is a replica.
     fn return_of_m2(&mut self, at_ms: f64, restarted: bool) {
+        if !restarted {
+            // r1 was cut off too.
+            self.owned(at_ms + 90.0, "r1", "r2", 7, RANGES[1], SlotChange::Claimed);
+            self.promoted(at_ms + 90.0, "r1");
+        }
+        self.promoted(at_ms + 104.0, "m2");
+        for viewer in NAMES.into_iter().filter(|name| *name != "m2") {
+            let node = id("m2");
+            let replica_of = Some(id("r2"));
+            self.fact(at_ms + 130.0, viewer, Fact::PeerRole { node, replica_of });
+        }
         if restarted {
             let started = Fact::Started {
                 id: id("m2"),
@@ -476,7 +506,11 @@ impl Run {
                 last_vote_epoch: 0,
             };
             self.fact(at_ms + 0.2, "m2", started);
-            self.owned(at_ms + 0.2, "m2", "m2", 2, RANGES[1], SlotChange::Restored);
+            for (owner, range) in RANGES.into_iter().enumerate() {
+                let epoch = owner as u64 + 1;
+                let why = SlotChange::Restored;
+                self.owned(at_ms + 0.2, "m2", NAMES[owner], epoch, range, why);
+            }
         }
         self.owned(at_ms + 104.0, "m2", "r2", 7, RANGES[1], SlotChange::Claimed);
         self.fact(
@@ -503,6 +537,7 @@ impl Run {
     /// Three clients, 60 operations a second each, until `until_ms`.
     fn load(&mut self, until_ms: f64, served: impl Fn(f64, Slot, u16) -> Served) {
         let mut state = 99;
+        let mut acknowledged = Vec::new();
         for client in 0..3_u16 {
             for number in 0..u32::MAX {
                 let due_ms = 2100.0 + f64::from(number) * 1000.0 / 60.0 + f64::from(client) * 5.0;
@@ -522,15 +557,24 @@ impl Run {
                     client,
                     number,
                     issued_us: (due_ms * 1000.0) as u64,
-                    write: key.is_multiple_of(2).then_some(write),
+                    write: (key >> 40).is_multiple_of(2).then_some(write),
                     key,
                     slot,
                     node: Some(self::number(node)),
                     requests: 1,
                     outcome,
                 };
+                if let (Some(write), Outcome::Ok) = (operation.write, outcome) {
+                    // What m2 acknowledged while r2 already had its place is gone.
+                    let since = due_ms - KILL_MS;
+                    let kept = !(node == "m2" && since > 3400.0);
+                    acknowledged.push((key, kept.then_some(write), operation.node));
+                }
                 self.event(due_ms + took_ms, Event::Operation(operation));
             }
+        }
+        for (key, found, node) in acknowledged {
+            self.event(until_ms + 500.0, Event::Audited { key, found, node });
         }
     }
 

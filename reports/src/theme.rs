@@ -113,6 +113,28 @@ pub enum Shape {
     Dot,
 }
 
+impl Shape {
+    /// Its name in the report's script.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ring => "ring",
+            Self::Disc => "disc",
+            Self::Cross => "cross",
+            Self::Bar => "bar",
+            Self::Play => "play",
+            Self::Clock => "clock",
+            Self::Up => "up",
+            Self::Square => "square",
+            Self::EmptySquare => "empty-square",
+            Self::Star => "star",
+            Self::Diamond => "diamond",
+            Self::Tick => "tick",
+            Self::Dot => "dot",
+        }
+    }
+}
+
 /// The mark of an event: shape and colour.
 #[must_use]
 pub const fn mark(kind: EventKind) -> (Shape, Colour) {
@@ -143,5 +165,37 @@ pub const fn mark(kind: EventKind) -> (Shape, Colour) {
         | EventKind::Membership
         | EventKind::Clients
         | EventKind::Remark => (Shape::Dot, SOFT_INK),
+    }
+}
+
+/// What is shown first where there is no room for all; smaller is more important.
+#[must_use]
+pub const fn rank(kind: EventKind) -> u8 {
+    match kind {
+        EventKind::Crash | EventKind::Stall => 0,
+        EventKind::Won => 1,
+        EventKind::Election => 2,
+        EventKind::Fail => 3,
+        EventKind::Pfail => 4,
+        EventKind::Scheduled => 5,
+        EventKind::Vote | EventKind::Refusal => 6,
+        EventKind::Role | EventKind::Manual | EventKind::Operator => 7,
+        EventKind::Start => 8,
+        EventKind::StateFail => 9,
+        EventKind::StateOk => 10,
+        EventKind::Recovered => 11,
+        EventKind::Obstacle | EventKind::Trouble | EventKind::StateFile => 12,
+        EventKind::Phase
+        | EventKind::Fault
+        | EventKind::FaultEnded
+        | EventKind::FaultMissed
+        | EventKind::Report
+        | EventKind::Counted
+        | EventKind::Epoch
+        | EventKind::Slots
+        | EventKind::Replication
+        | EventKind::Membership
+        | EventKind::Clients
+        | EventKind::Remark => 13,
     }
 }

@@ -112,6 +112,81 @@ pub enum EventKind {
     Remark,
 }
 
+impl EventKind {
+    /// Every kind, in the order of their declaration.
+    pub const ALL: &'static [Self] = &[
+        Self::Phase,
+        Self::Fault,
+        Self::FaultEnded,
+        Self::FaultMissed,
+        Self::Crash,
+        Self::Stall,
+        Self::Start,
+        Self::Operator,
+        Self::Pfail,
+        Self::Recovered,
+        Self::Report,
+        Self::Fail,
+        Self::Scheduled,
+        Self::Election,
+        Self::Vote,
+        Self::Refusal,
+        Self::Counted,
+        Self::Won,
+        Self::Obstacle,
+        Self::Manual,
+        Self::Role,
+        Self::StateOk,
+        Self::StateFail,
+        Self::Epoch,
+        Self::Slots,
+        Self::Replication,
+        Self::Membership,
+        Self::Clients,
+        Self::StateFile,
+        Self::Trouble,
+        Self::Remark,
+    ];
+
+    /// It in a word or two.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Phase => "phase",
+            Self::Fault => "fault",
+            Self::FaultEnded => "fault over",
+            Self::FaultMissed => "step missed",
+            Self::Crash => "crash",
+            Self::Stall => "stall",
+            Self::Start => "start",
+            Self::Operator => "operator",
+            Self::Pfail => "suspected (PFAIL)",
+            Self::Recovered => "back",
+            Self::Report => "failure report",
+            Self::Fail => "FAIL",
+            Self::Scheduled => "election scheduled",
+            Self::Election => "asks for votes",
+            Self::Vote => "vote",
+            Self::Refusal => "vote refused",
+            Self::Counted => "vote counted",
+            Self::Won => "promoted",
+            Self::Obstacle => "cannot fail over",
+            Self::Manual => "manual failover",
+            Self::Role => "role",
+            Self::StateOk => "state ok",
+            Self::StateFail => "state fail",
+            Self::Epoch => "epoch",
+            Self::Slots => "slots",
+            Self::Replication => "replication",
+            Self::Membership => "membership",
+            Self::Clients => "clients",
+            Self::StateFile => "state file",
+            Self::Trouble => "trouble",
+            Self::Remark => "remark",
+        }
+    }
+}
+
 /// The lines of a run, without what is only noise (every write, every movement of a stream,
 /// what a state file restored).
 pub(super) fn lines(trace: &Trace) -> Vec<EventLine> {

@@ -110,15 +110,3 @@ fn seconds_words(seconds: f64) -> String {
     let sign = if seconds < 0.0 { '−' } else { '+' };
     format!("{sign}{digits} s")
 }
-
-/// `2.11 s`, `41 ms`.
-pub(super) fn length_words(length_us: u64) -> String {
-    let ms = length_us as f64 / 1000.0;
-    if ms >= 1000.0 {
-        format!("{:.2} s", ms / 1000.0)
-    } else if ms >= 10.0 {
-        format!("{ms:.0} ms")
-    } else {
-        format!("{ms:.1} ms")
-    }
-}

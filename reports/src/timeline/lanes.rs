@@ -7,8 +7,8 @@ use super::font::{self, Weight as FontWeight};
 use super::labels::Taken;
 use super::sheet::{Anchor, Box2, Sheet, Type};
 use super::{LEFT, MARGIN};
-use crate::model::{EventKind, EventLine, Lane, Model, Role, Trouble, Weight};
-use crate::theme::{INK, ORANGE, SOFT_INK, VERMILLION, ZONE, hatch, mark, role_colour};
+use crate::model::{EventLine, Lane, Model, Role, Trouble, Weight};
+use crate::theme::{INK, ORANGE, SOFT_INK, VERMILLION, ZONE, hatch, mark, rank, role_colour};
 
 /// Height of a lane: a row of labels, the bar, a row of labels.
 const LANE: f64 = 52.0;
@@ -242,36 +242,5 @@ fn marks(
                 break;
             }
         }
-    }
-}
-
-/// What is shown first where there is no room for all; smaller is more important.
-const fn rank(kind: EventKind) -> u8 {
-    match kind {
-        EventKind::Crash | EventKind::Stall => 0,
-        EventKind::Won => 1,
-        EventKind::Election => 2,
-        EventKind::Fail => 3,
-        EventKind::Pfail => 4,
-        EventKind::Scheduled => 5,
-        EventKind::Vote | EventKind::Refusal => 6,
-        EventKind::Role | EventKind::Manual | EventKind::Operator => 7,
-        EventKind::Start => 8,
-        EventKind::StateFail => 9,
-        EventKind::StateOk => 10,
-        EventKind::Recovered => 11,
-        EventKind::Obstacle | EventKind::Trouble | EventKind::StateFile => 12,
-        EventKind::Phase
-        | EventKind::Fault
-        | EventKind::FaultEnded
-        | EventKind::FaultMissed
-        | EventKind::Report
-        | EventKind::Counted
-        | EventKind::Epoch
-        | EventKind::Slots
-        | EventKind::Replication
-        | EventKind::Membership
-        | EventKind::Clients
-        | EventKind::Remark => 13,
     }
 }

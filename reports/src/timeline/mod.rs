@@ -23,6 +23,8 @@ use crate::theme::PAPER;
 use axis::Axis;
 use canvas::{Canvas, TextMode};
 use sheet::{Box2, Sheet};
+pub(crate) use strips::{client_zone_words, range_words, slot_span_words};
+pub(crate) use top::facts;
 
 /// What to draw.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -67,6 +69,15 @@ const SVG_UNITS: f64 = 8.0;
 /// # Errors
 /// [`DrawError`] if the backend fails, which a run cannot cause.
 pub fn svg(trace: &Trace, options: &Options) -> Result<String, DrawError> {
+    document(trace, options, true)
+}
+
+/// The same without its font, to stand in a document that has one.
+pub(crate) fn svg_without_fonts(trace: &Trace, options: &Options) -> Result<String, DrawError> {
+    document(trace, options, false)
+}
+
+fn document(trace: &Trace, options: &Options, fonts: bool) -> Result<String, DrawError> {
     let model = Model::of(trace);
     let sheet = lay_out(&model, options);
     let units = |length: f64| (length * SVG_UNITS).round() as u32;
@@ -77,7 +88,7 @@ pub fn svg(trace: &Trace, options: &Options) -> Result<String, DrawError> {
             .paint(&sheet.items)
             .map_err(|error| DrawError::Backend(error.to_string()))?;
     }
-    Ok(with_head(&body, &sheet, &model))
+    Ok(with_head(&body, &sheet, &model, fonts))
 }
 
 /// The timeline as a PNG file.
@@ -141,7 +152,7 @@ fn lay_out(model: &Model, options: &Options) -> Sheet {
 }
 
 /// The document with its size in pixels, its font, and a name for who cannot see it.
-fn with_head(body: &str, sheet: &Sheet, model: &Model) -> String {
+fn with_head(body: &str, sheet: &Sheet, model: &Model, fonts: bool) -> String {
     let start = body.find('>').map_or(0, |end| end + 1);
     let mut head = String::new();
     let units = |length: f64| (length * SVG_UNITS).round();
@@ -158,10 +169,11 @@ fn with_head(body: &str, sheet: &Sheet, model: &Model) -> String {
             model.header.drill, model.header.seed
         )),
     );
-    for (weight, name) in [
+    let shipped = [
         (font::Weight::Regular, "normal"),
         (font::Weight::Bold, "bold"),
-    ] {
+    ];
+    for (weight, name) in shipped.into_iter().filter(|_| fonts) {
         let _ = write!(
             head,
             "@font-face{{font-family:\"{}\";font-weight:{name};\

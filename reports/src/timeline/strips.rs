@@ -1,10 +1,11 @@
 //! The strips under the lanes: who served the slots, and how the clients fared.
 
-use super::axis::{Axis, length_words};
+use super::axis::Axis;
 use super::font::{self, Weight};
 use super::sheet::{Anchor, Box2, Sheet, Type};
 use super::{LEFT, MARGIN};
 use crate::model::{Bucket, Model, SlotRow, SlotSpan};
+use crate::text::length;
 use crate::theme::{BLUE, GREEN, Hatch, INK, ORANGE, PURPLE, RULE, SKY, VERMILLION, ZONE};
 
 const SLOT_ROW: f64 = 17.0;
@@ -73,14 +74,14 @@ fn exposure_words(model: &Model) -> String {
         (longest(&|span| span.contested > 0), "two claimants for"),
     ] {
         if length_us > 0 {
-            words.push(format!("{what} {} at most", length_words(length_us)));
+            words.push(format!("{what} {} at most", length(length_us)));
         }
     }
     words.join(" · ")
 }
 
 /// `0-5460`, `0-99, 300-399 …`
-pub(super) fn range_words(row: &SlotRow) -> String {
+pub(crate) fn range_words(row: &SlotRow) -> String {
     let mut words: Vec<String> = row.ranges.iter().take(2).map(ToString::to_string).collect();
     if row.ranges.len() > 2 {
         words.push("…".to_owned());
@@ -377,25 +378,8 @@ fn latency_words(latency_us: f64) -> String {
 /// How the clients of one zone fared: full height where all went well.
 fn zone_row(sheet: &mut Sheet, model: &Model, axis: &Axis, zone: usize, buckets: &[Bucket]) {
     let (top, bottom) = (sheet.y, sheet.y + 11.0);
-    let name = model.header.zones.get(zone).map_or("?", String::as_str);
-    let names: Vec<&str> = model
-        .header
-        .clients
-        .iter()
-        .filter(|client| client.zone == zone)
-        .map(|client| client.name.as_str())
-        .collect();
-    let who = if names.len() > 2 {
-        format!("{} clients", names.len())
-    } else {
-        names.join(", ")
-    };
-    let words = font::fitted(
-        &format!("zone {name}: {who}"),
-        10.5,
-        Weight::Regular,
-        LEFT - MARGIN,
-    );
+    let words = client_zone_words(model, zone);
+    let words = font::fitted(&words, 10.5, Weight::Regular, LEFT - MARGIN);
     sheet.text(words, (MARGIN, bottom - 1.0), Type::new(10.5).soft());
     for (left, right, chunk) in bars(model, axis, buckets) {
         let ok: u32 = chunk.iter().map(|bucket| bucket.ok).sum();
@@ -410,4 +394,22 @@ fn zone_row(sheet: &mut Sheet, model: &Model, axis: &Axis, zone: usize, buckets:
         sheet.fill(Box2::new(left, edge, right, bottom), GREEN.lighter(0.55));
     }
     sheet.y += 15.0;
+}
+
+/// `zone a: c1, c2`, `zone a: 12 clients`
+pub(crate) fn client_zone_words(model: &Model, zone: usize) -> String {
+    let name = model.header.zones.get(zone).map_or("?", String::as_str);
+    let names: Vec<&str> = model
+        .header
+        .clients
+        .iter()
+        .filter(|client| client.zone == zone)
+        .map(|client| client.name.as_str())
+        .collect();
+    let who = if names.len() > 2 {
+        format!("{} clients", names.len())
+    } else {
+        names.join(", ")
+    };
+    format!("zone {}: {who}", name.trim_start_matches("zone "))
 }

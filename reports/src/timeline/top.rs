@@ -1,11 +1,12 @@
 //! The upper part: title, overview of the whole run, faults, failovers.
 
-use super::axis::{Axis, length_words};
+use super::axis::Axis;
 use super::font::{self, Weight};
 use super::labels::Taken;
 use super::sheet::{Anchor, Box2, Sheet, Type};
 use super::{LEFT, MARGIN};
 use crate::model::{Failover, Model, Part, Span};
+use crate::text::length;
 use crate::theme::{
     BLUE, Colour, GREEN, INK, ORANGE, PAPER, PURPLE, RULE, SOFT_INK, VERMILLION, hatch, role_colour,
 };
@@ -44,7 +45,7 @@ pub(crate) fn facts(model: &Model) -> String {
             count(header.zones.len(), "zone")
         ),
         count(header.clients.len(), "client"),
-        length_words(model.run.length_us()),
+        length(model.run.length_us()),
     ]
     .join("  ·  ")
 }
@@ -190,7 +191,7 @@ fn failover_row(sheet: &mut Sheet, model: &Model, axis: &Axis, failover: &Failov
     let mut after = axis.left;
     let mut left_out = Vec::new();
     for (part, span) in failover.parts() {
-        let words = format!("{} {}", part.name(), length_words(span.length_us()));
+        let words = format!("{} {}", part.name(), length(span.length_us()));
         let Some((left, right)) = axis.clipped(span) else {
             left_out.push(words);
             continue;

@@ -1,0 +1,449 @@
+//! The parts of the report that are text and tables.
+
+use maud::{Markup, PreEscaped, html};
+use redrill_node::SlotRange;
+use redrill_sim::checkers::{Code, LossCause, LostWrite, Verdict};
+use redrill_sim::trace::NodeNumber;
+
+use super::{RunReport, verdict_words};
+use crate::model::{EventKind, Failover, Model, Weight};
+use crate::text::{length, seconds_since};
+use crate::theme::{INK, Shape, mark};
+
+/// More lost writes than this are only counted.
+const MOST_LOST: usize = 200;
+
+/// Title, question, what ran, and how to repeat it.
+pub(super) fn head(model: &Model, run: &RunReport<'_>) -> Markup {
+    html! {
+        header.page {
+            div {
+                h1 { (model.header.drill) }
+                @if let Some(question) = &model.header.question {
+                    p.question { (question) }
+                }
+                p.facts { (crate::timeline::facts(model)) }
+            }
+            div.look { button #look type="button" { "Colours" } }
+            div.command {
+                code #again { (run.command) }
+                button type="button" data-copy="again" { "Copy" }
+            }
+        }
+    }
+}
+
+/// The verdict, each failover in its parts, and what it cost.
+pub(super) fn verdicts(model: &Model, run: &RunReport<'_>) -> Markup {
+    let verdict = run.findings.verdict();
+    let (class, sign, words) = verdict_words(verdict);
+    let exposure = &run.findings.exposure;
+    let ledger = &run.findings.ledger;
+    html! {
+        section.strip aria-label="Verdict" {
+            div class=(format!("card verdict {class}")) {
+                div.name { "verdict" }
+                div class=(format!("value {class}")) { (sign) " " (words) }
+                div.more { (verdict_reason(run)) }
+            }
+            @for failover in &model.failovers {
+                (failover_card(model, failover))
+            }
+            @if model.failovers.is_empty() {
+                (card("failovers", "none", "no replica was promoted"))
+            }
+            (card("coverage gap", &length(exposure.coverage_gap_us()), "longest time without a server for some slot"))
+            @if exposure.dual_master_us() > 0 {
+                (card("two writers", &length(exposure.dual_master_us()), "longest time in which two masters acknowledged writes to a slot"))
+            }
+            (card(
+                "lost writes",
+                &ledger.lost.len().to_string(),
+                &format!("of {} acknowledged", ledger.acknowledged),
+            ))
+            (card(
+                "failed operations",
+                &model.clients.failed.to_string(),
+                &format!("of {}", model.clients.ok + model.clients.failed),
+            ))
+        }
+    }
+}
+
+fn card(name: &str, value: &str, more: &str) -> Markup {
+    html! {
+        div.card {
+            div.name { (name) }
+            div.value { (value) }
+            div.more { (more) }
+        }
+    }
+}
+
+fn verdict_reason(run: &RunReport<'_>) -> String {
+    match run.findings.verdict() {
+        Verdict::Valid => format!("all {} invariants held", Code::ALL.len()),
+        Verdict::Unknown => run
+            .findings
+            .unknowns
+            .first()
+            .map_or_else(String::new, |unknown| unknown.words.clone()),
+        Verdict::Invalid => {
+            let broken: Vec<&str> = run
+                .findings
+                .broken()
+                .iter()
+                .map(|code| code.name())
+                .collect();
+            format!("broken: {}", broken.join(", "))
+        }
+    }
+}
+
+fn failover_card(model: &Model, failover: &Failover) -> Markup {
+    let name = |node: NodeNumber| model.header.nodes[usize::from(node)].name.as_str();
+    let since = failover.fault_us.map(|fault_us| failover.won_us - fault_us);
+    html! {
+        div.failover {
+            div.title {
+                b { (name(failover.winner)) } " took the place of "
+                b { (failover.master.map_or("its master", name)) }
+                @match since {
+                    Some(since_us) => { " " b { (length(since_us)) } " after the fault" }
+                    None => { " without a fault of its master" }
+                }
+                ", epoch " (failover.epoch)
+            }
+            @for (part, span) in failover.parts() {
+                div.part {
+                    div.bar style=(format!("background:var(--{})", part.name())) {}
+                    div.name { (part.name()) }
+                    div.value { (length(span.length_us())) }
+                }
+            }
+        }
+    }
+}
+
+/// The invariants, and what could not be judged.
+pub(super) fn rules(model: &Model, run: &RunReport<'_>) -> Markup {
+    html! {
+        section aria-labelledby="invariants" {
+            h2 #invariants { "Invariants" }
+            div.scroll {
+                table {
+                    thead {
+                        tr {
+                            th scope="col" { "Code" }
+                            th scope="col" { "Rule" }
+                            th scope="col" { "Verdict" }
+                            th scope="col" { "What was found" }
+                        }
+                    }
+                    tbody {
+                        @for &code in Code::ALL {
+                            (rule(model, run, code))
+                        }
+                    }
+                }
+            }
+            @let open: Vec<_> = run.findings.unknowns.iter().filter(|unknown| unknown.code.is_none()).collect();
+            @if !open.is_empty() {
+                p { b.unknown { "? The run as a whole is open: " } }
+                ul {
+                    @for unknown in open {
+                        li { (seconds_since(model, unknown.at_us)) ": " (unknown.words) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn rule(model: &Model, run: &RunReport<'_>, code: Code) -> Markup {
+    const MOST: usize = 20;
+    let broken: Vec<(u64, &str)> = run
+        .findings
+        .violations
+        .iter()
+        .filter(|violation| violation.code == code)
+        .map(|violation| (violation.at_us, violation.words.as_str()))
+        .collect();
+    let open: Vec<(u64, &str)> = run
+        .findings
+        .unknowns
+        .iter()
+        .filter(|unknown| unknown.code == Some(code))
+        .map(|unknown| (unknown.at_us, unknown.words.as_str()))
+        .collect();
+    let (class, sign, words) = if !broken.is_empty() {
+        ("invalid", "✗", "broken")
+    } else if !open.is_empty() {
+        ("unknown", "?", "unknown")
+    } else {
+        ("valid", "✓", "held")
+    };
+    let found: Vec<(u64, &str)> = broken.into_iter().chain(open).collect();
+    html! {
+        tr {
+            th scope="row" { (code.name()) }
+            td { (code.rule()) }
+            td class=(format!("state {class}")) { (sign) " " (words) }
+            td {
+                @for (at_us, words) in found.iter().take(MOST) {
+                    div { (seconds_since(model, *at_us)) ": " (words) }
+                }
+                @if found.len() > MOST {
+                    div { "and " (found.len() - MOST) " more" }
+                }
+            }
+        }
+    }
+}
+
+/// The loss ledger.
+pub(super) fn losses(model: &Model, run: &RunReport<'_>) -> Markup {
+    let ledger = &run.findings.ledger;
+    html! {
+        section aria-labelledby="losses" {
+            h2 #losses { "Loss ledger" }
+            p {
+                (ledger.acknowledged) " writes acknowledged, " (ledger.audited) " keys read back, "
+                b { (ledger.lost.len()) " acknowledged writes lost" } "."
+                @if ledger.unread > 0 {
+                    " " (ledger.unread) " keys could not be read."
+                }
+            }
+            @if !ledger.lost.is_empty() {
+                div.scroll {
+                    table {
+                        thead {
+                            tr {
+                                th scope="col" { "Cause" }
+                                th scope="col" { "In words" }
+                                th.number scope="col" { "Writes" }
+                            }
+                        }
+                        tbody {
+                            @for (cause, count) in ledger.by_cause() {
+                                tr {
+                                    th scope="row" { (cause.code()) }
+                                    td { (cause.words()) }
+                                    td.number { (count) }
+                                }
+                            }
+                        }
+                    }
+                }
+                details {
+                    summary { "Each lost write" }
+                    (lost_writes(model, &ledger.lost))
+                }
+            }
+        }
+    }
+}
+
+fn lost_writes(model: &Model, lost: &[LostWrite]) -> Markup {
+    let name = |node: Option<NodeNumber>| {
+        node.and_then(|node| model.header.nodes.get(usize::from(node)))
+            .map_or("?", |node| node.name.as_str())
+    };
+    let client = |number: u16| {
+        let client = model.header.clients.get(usize::from(number));
+        client.map_or("?", |client| client.name.as_str())
+    };
+    html! {
+        div.scroll {
+            table {
+                thead {
+                    tr {
+                        th scope="col" { "Acknowledged" }
+                        th scope="col" { "By" }
+                        th scope="col" { "Client" }
+                        th.number scope="col" { "Slot" }
+                        th scope="col" { "Cause" }
+                        th scope="col" { "How that is known" }
+                    }
+                }
+                tbody {
+                    @for write in lost.iter().take(MOST_LOST) {
+                        tr {
+                            td { (seconds_since(model, write.acknowledged_us)) }
+                            td { (name(write.node)) }
+                            td { (client(write.client)) }
+                            td.number { (write.slot) }
+                            td.state class=(if write.cause == LossCause::Unexplained { "state invalid" } else { "state" }) {
+                                (write.cause.code())
+                            }
+                            td { (write.why) }
+                        }
+                    }
+                }
+            }
+        }
+        @if lost.len() > MOST_LOST {
+            p.note { "The first " (MOST_LOST) " of " (lost.len()) "; the summary has all." }
+        }
+    }
+}
+
+/// Nodes and configuration.
+pub(super) fn configuration(model: &Model) -> Markup {
+    let header = &model.header;
+    let ranges = |slots: &[SlotRange]| -> String {
+        slots
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    html! {
+        section aria-labelledby="what-ran" {
+            h2 #what-ran { "What ran" }
+            div.columns {
+                div.scroll {
+                    table {
+                        thead {
+                            tr {
+                                th scope="col" { "Node" }
+                                th scope="col" { "Zone" }
+                                th scope="col" { "Address" }
+                                th scope="col" { "At the start" }
+                            }
+                        }
+                        tbody {
+                            @for node in header.nodes.iter().take(100) {
+                                tr {
+                                    th scope="row" { (node.name) }
+                                    td { (header.zones.get(node.zone).map_or("", String::as_str)) }
+                                    td { code { (node.address) } }
+                                    td {
+                                        @match node.replica_of.and_then(|master| header.nodes.get(usize::from(master))) {
+                                            Some(master) => { "replica of " (master.name) }
+                                            None => { "master of " (ranges(&node.slots)) }
+                                        }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+                div.scroll {
+                    table {
+                        thead {
+                            tr {
+                                th scope="col" { "Directive" }
+                                th scope="col" { "Value" }
+                            }
+                        }
+                        tbody {
+                            @for (directive, value) in &header.config {
+                                tr {
+                                    th scope="row" { code { (directive) } }
+                                    td { code { (value) } }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What colours, hatches and marks mean.
+pub(super) fn legend(model: &Model) -> Markup {
+    let happened = |kind: EventKind| {
+        model
+            .events
+            .iter()
+            .any(|event| event.kind == kind && event.weight == Weight::Story)
+    };
+    html! {
+        div.legend {
+            (bar("var(--master)", None, 16, "master"))
+            (bar("var(--replica)", None, 10, "replica"))
+            (bar("var(--pale)", Some("stalled"), 16, "stands still"))
+            (bar("var(--gone)", Some("crashed"), 16, "crashed"))
+            (bar("var(--pale)", Some("cutoff"), 16, "cut off"))
+            (bar("var(--bad)", None, 4, "cluster state fail"))
+            (bar("var(--served)", None, 16, "slots served"))
+            (bar("var(--cutoff)", Some("cutoff"), 16, "served only by a node that is cut off"))
+            (bar("var(--contested)", Some("stalled"), 16, "two claimants"))
+            (bar("var(--nobody)", None, 16, "served by nobody"))
+            @for &kind in EventKind::ALL {
+                @if happened(kind) && !matches!(kind, EventKind::Fault | EventKind::FaultEnded) {
+                    span { (still_mark(kind)) (kind.words()) }
+                }
+            }
+        }
+    }
+}
+
+fn bar(fill: &str, hatch: Option<&str>, height: u32, words: &str) -> Markup {
+    let top = (16 - height) / 2;
+    html! {
+        span {
+            svg width="32" height="16" viewBox="0 0 32 16" aria-hidden="true" {
+                rect y=(top) width="32" height=(height) fill=(fill) {}
+                @if let Some(hatch) = hatch {
+                    rect width="32" height="16" fill=(format!("url(#h-{hatch})")) {}
+                    rect x=".5" y=".5" width="31" height="15" fill="none" stroke="var(--soft)" {}
+                }
+            }
+            (words)
+        }
+    }
+}
+
+/// A mark as the script draws it.
+fn still_mark(kind: EventKind) -> Markup {
+    let (shape, colour) = mark(kind);
+    let ink = colour == INK;
+    let fill = if ink {
+        "var(--mark-ink)".to_owned()
+    } else {
+        colour.to_hex()
+    };
+    let edge = "stroke=\"var(--mark-edge)\" stroke-width=\"1.2\"";
+    let body = match shape {
+        Shape::Ring => {
+            format!("<circle r=\"5.4\" fill=\"{fill}\" {edge}/><circle r=\"2.3\" fill=\"#fff\"/>")
+        }
+        Shape::Disc => format!("<circle r=\"5.4\" fill=\"{fill}\" {edge}/>"),
+        Shape::Dot => "<circle r=\"3\" fill=\"var(--soft)\"/>".to_owned(),
+        Shape::Clock => format!(
+            "<circle r=\"5.4\" fill=\"#fff\" {edge}/><path d=\"M0-3.6V0H3\" fill=\"none\" stroke=\"#8e3d68\" stroke-width=\"1.8\"/>"
+        ),
+        Shape::Cross => format!(
+            "<path d=\"M-4-4 4 4M-4 4 4-4\" stroke=\"{}\" stroke-width=\"2.6\" stroke-linecap=\"round\"/>",
+            if ink { "var(--ink)" } else { &fill }
+        ),
+        Shape::Bar => {
+            "<path d=\"M-2.6-5V5M2.6-5V5\" stroke=\"var(--ink)\" stroke-width=\"2.4\"/>".to_owned()
+        }
+        Shape::Tick => format!(
+            "<path d=\"M-5 0-1.4 4 5-4.6\" fill=\"none\" stroke=\"{fill}\" stroke-width=\"2.6\" stroke-linecap=\"round\"/>"
+        ),
+        Shape::Play => path("M-4.2-6 6 0-4.2 6Z", &fill, edge),
+        Shape::Up => path("M0-6 6.2 5H-6.2Z", &fill, edge),
+        Shape::Diamond => path("M0-6.6 6.6 0 0 6.6-6.6 0Z", &fill, edge),
+        Shape::Square => path("M-5-5H5V5H-5Z", &fill, edge),
+        Shape::EmptySquare => path("M-5-5H5V5H-5ZM-2.4-2.4V2.4H2.4V-2.4Z", &fill, edge),
+        Shape::Star => path(
+            "M0-8 2-2.6 7.6-2.5 3.2 1.1 4.7 6.5 0 3.3-4.7 6.5-3.2 1.1-7.6-2.5-2-2.6Z",
+            &fill,
+            edge,
+        ),
+    };
+    html! {
+        svg width="17" height="17" viewBox="-8.5 -8.5 17 17" aria-hidden="true" {
+            (PreEscaped(body))
+        }
+    }
+}
+
+fn path(data: &str, fill: &str, edge: &str) -> String {
+    format!("<path d=\"{data}\" fill=\"{fill}\" fill-rule=\"evenodd\" {edge}/>")
+}
