@@ -193,3 +193,143 @@ fn skip_empty_lines(input: &mut BytesMut) {
         .count();
     input.advance(empty);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use proptest::prelude::*;
+    use redrill_node::store::Value;
+    use redrill_node::wire::resp::encode_command;
+    use redrill_node::{Snapshot, SnapshotEntry};
+
+    use super::*;
+
+    const ID: &str = "0123456789abcdef0123456789abcdef01234567";
+    const MARK: &str = "mark-mark-mark-mark-mark-mark-mark-mark-";
+
+    /// Everything that `bytes` say when they arrive in parts of at most `part` bytes.
+    fn events(bytes: &[u8], part: usize) -> Result<Vec<FromMaster>, MasterError> {
+        let mut stream = MasterStream::default();
+        let mut input = BytesMut::new();
+        let mut events = Vec::new();
+        for part in bytes.chunks(part) {
+            input.extend_from_slice(part);
+            while let Some(event) = stream.next(&mut input)? {
+                events.push(event);
+            }
+        }
+        Ok(events)
+    }
+
+    fn refused(bytes: &[u8]) -> String {
+        events(bytes, usize::MAX).unwrap_err().to_string()
+    }
+
+    fn snapshot() -> Snapshot {
+        let entry = SnapshotEntry {
+            key: Bytes::from_static(b"key"),
+            value: Value::String(Bytes::from_static(
+                b"mark-mark-mark-mark-mark-mark-mark-mar",
+            )),
+            expires_at_ms: Some(1_800_000_000_000),
+        };
+        Snapshot {
+            entries: Arc::new(vec![entry]),
+            stream_digest: 7,
+        }
+    }
+
+    /// A handshake, a snapshot that begins with `start` and ends with `end`, and a command.
+    fn full_resync(start: &str, end: &str) -> Vec<u8> {
+        let mut bytes = BytesMut::from("+PONG\r\n+OK\r\n-ERR Unrecognized REPLCONF option\r\n\n\n");
+        bytes.extend_from_slice(format!("+FULLRESYNC {ID} 42\r\n\n").as_bytes());
+        bytes.extend_from_slice(start.as_bytes());
+        rdb::encode(&snapshot(), &mut bytes);
+        bytes.extend_from_slice(end.as_bytes());
+        encode_command(&["SET", "key", "other"], &mut bytes);
+        bytes.to_vec()
+    }
+
+    fn full_resync_events() -> Vec<FromMaster> {
+        let command: Vec<_> = [&b"SET"[..], b"key", b"other"]
+            .map(Bytes::from_static)
+            .into();
+        vec![
+            FromMaster::Reply(Reply::Simple("PONG".into())),
+            FromMaster::Reply(Reply::OK),
+            FromMaster::Reply(Reply::error("ERR Unrecognized REPLCONF option")),
+            FromMaster::FullResync {
+                id: ID.parse().unwrap(),
+                offset: 42,
+            },
+            FromMaster::Snapshot(snapshot()),
+            FromMaster::Stream {
+                command,
+                wire_len: 33,
+            },
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_snapshot_of_known_length_is_read_however_it_is_cut(part in 1_usize..400) {
+            let mut content = BytesMut::new();
+            rdb::encode(&snapshot(), &mut content);
+            let bytes = full_resync(&format!("${}\r\n", content.len()), "");
+            prop_assert_eq!(events(&bytes, part).unwrap(), full_resync_events());
+        }
+
+        #[test]
+        fn a_snapshot_that_ends_at_a_mark_is_read_however_it_is_cut(part in 1_usize..400) {
+            let bytes = full_resync(&format!("$EOF:{MARK}\r\n"), MARK);
+            prop_assert_eq!(events(&bytes, part).unwrap(), full_resync_events());
+        }
+
+        #[test]
+        fn rubbish_never_panics(bytes: Vec<u8>, part in 1_usize..64) {
+            let _ = events(&bytes, part);
+            let _ = events(&[b"+FULLRESYNC ", ID.as_bytes(), b" 1\r\n", &bytes].concat(), part);
+        }
+    }
+
+    #[test]
+    fn the_stream_goes_on_after_continue_with_or_without_a_new_history() {
+        let ping = b"*1\r\n$4\r\nPING\r\n";
+        let stream = FromMaster::Stream {
+            command: vec![Bytes::from_static(b"PING")],
+            wire_len: 14,
+        };
+        let plain = [&b"+CONTINUE\r\n"[..], ping].concat();
+        assert_eq!(
+            events(&plain, 5).unwrap(),
+            [FromMaster::Continue { id: None }, stream.clone()]
+        );
+        let renamed = [format!("+CONTINUE {ID}\r\n").as_bytes(), ping].concat();
+        let id = Some(ID.parse().unwrap());
+        assert_eq!(
+            events(&renamed, 5).unwrap(),
+            [FromMaster::Continue { id }, stream]
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_read_on_is_named() {
+        assert!(refused(b"+FULLRESYNC abc 1\r\n").contains("FULLRESYNC abc 1"));
+        assert!(refused(b"+CONTINUE abc\r\n").contains("CONTINUE abc"));
+        let after =
+            |bytes: &[u8]| refused(&[b"+FULLRESYNC ", ID.as_bytes(), b" 1\r\n", bytes].concat());
+        assert!(after(b"-ERR no memory\r\n").contains("-ERR no memory"));
+        assert!(after(b"$-1\r\n").contains("found $-1"));
+        assert!(after(b"$EOF:short\r\n").contains("$EOF:short"));
+        assert!(after(&[b'x'; 2000]).contains("expected the length of a snapshot"));
+        assert!(after(b"$9\r\nNOT A RDB").contains("cannot be loaded"));
+    }
+
+    #[test]
+    fn a_snapshot_of_a_stated_exabyte_costs_nothing() {
+        let start = format!("+FULLRESYNC {ID} 1\r\n${}\r\nREDIS", 1_u64 << 60);
+        assert_eq!(events(start.as_bytes(), 10).unwrap().len(), 1);
+    }
+}

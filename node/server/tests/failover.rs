@@ -10,8 +10,10 @@
 
 mod support;
 
+use std::time::Duration;
+
 use redrill_node::wire::bus;
-use redrill_node::{MessageKind, Reply};
+use redrill_node::{Bug, Config, Fact, MessageKind, Reply};
 use support::memory::Wire;
 use support::{Client, Event, Host, config, eventually, simulate};
 
@@ -23,8 +25,16 @@ struct Cluster {
 
 impl Cluster {
     async fn form(wire: &Wire) -> Self {
+        Self::form_with(wire, &[]).await
+    }
+
+    async fn form_with(wire: &Wire, bugs: &[Bug]) -> Self {
+        let config = Config {
+            bugs: bugs.to_vec(),
+            ..config(7000)
+        };
         let hosts: Vec<_> = (1..=6)
-            .map(|number| Host::start(wire, number, config(7000)))
+            .map(|number| Host::start(wire, number, config.clone()))
             .collect();
         let mut clients = Vec::new();
         for host in &hosts {
@@ -86,28 +96,32 @@ fn in_sync(host: &Host) -> bool {
         .unwrap()
 }
 
-/// The kinds of packets that a host wrote, and its saves, in order.
-fn saves_and_packets(host: &Host) -> Vec<Step> {
-    let mut steps = Vec::new();
-    for event in host.log.borrow().iter() {
-        match event {
-            Event::Saved { sync: true } => steps.push(Step::Synced),
-            Event::Wrote { port: 17000, bytes } => {
-                let mut bytes = bytes.as_slice().into();
-                while let Ok(Some(message)) = bus::Decoder::new().next(&mut bytes) {
-                    steps.push(Step::Sent(message.kind()));
-                }
-            }
-            _ => {}
+/// Where in a voter's log it voted, where the vote became durable, and where it left.
+fn vote(voter: &Host) -> Option<[usize; 3]> {
+    let log = voter.log.borrow();
+    let granted = log
+        .iter()
+        .position(|event| matches!(event, Event::Fact(Fact::VoteGranted { .. })))?;
+    let after = |what: &dyn Fn(&Event) -> bool| {
+        let place = log[granted..].iter().position(what).expect("it follows");
+        granted + place
+    };
+    let durable = after(&|event| *event == Event::Saved { sync: true });
+    let left = after(&|event| match event {
+        Event::Wrote { port: 17000, bytes } => {
+            packets(bytes).contains(&MessageKind::FailoverAuthAck)
         }
-    }
-    steps
+        _ => false,
+    });
+    Some([granted, durable, left])
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Step {
-    Synced,
-    Sent(MessageKind),
+fn packets(bytes: &[u8]) -> Vec<MessageKind> {
+    let mut bytes = bytes.into();
+    let mut decoder = bus::Decoder::new();
+    std::iter::from_fn(|| decoder.next(&mut bytes).ok().flatten())
+        .map(|message| message.kind())
+        .collect()
 }
 
 #[test]
@@ -138,19 +152,13 @@ fn a_replica_takes_over_with_what_its_master_had_and_the_old_master_follows_it()
         );
         cluster.clients[5].ok(&["SET", "foo", "baz"]).await;
 
-        let mut votes = 0;
         for voter in &cluster.hosts[..2] {
-            let steps = saves_and_packets(voter);
-            let vote = Step::Sent(MessageKind::FailoverAuthAck);
-            if let Some(vote) = steps.iter().position(|&step| step == vote) {
-                votes += 1;
-                assert!(
-                    steps[..vote].contains(&Step::Synced),
-                    "voted before it was durable"
-                );
-            }
+            let [granted, durable, left] = vote(voter).expect("both votes are needed");
+            assert!(
+                granted < durable && durable < left,
+                "the vote left before it was durable"
+            );
         }
-        assert_eq!(votes, 2);
 
         let old = cluster.hosts.remove(2).restart().await;
         cluster.hosts.insert(2, old);
@@ -181,5 +189,20 @@ fn a_thawed_replica_takes_in_what_its_kernel_held_for_it() {
             cluster.clients[3].call(&["GET", "{06S}"]).await,
             Reply::bulk("2")
         );
+    });
+}
+
+#[test]
+fn the_planted_bug_lets_a_vote_leave_before_it_is_durable() {
+    simulate(async {
+        let cluster = Cluster::form_with(&Wire::default(), &[Bug::VotesBeforeSync]).await;
+        for host in &cluster.hosts {
+            host.log.borrow_mut().clear();
+            host.disk.set_sync_takes(Duration::from_millis(20));
+        }
+        cluster.hosts[2].control.kill();
+        eventually("the replica is promoted", || cluster.hosts[5].is_master()).await;
+        let [granted, durable, left] = vote(&cluster.hosts[0]).expect("its vote is needed");
+        assert!(granted < left && left < durable);
     });
 }
