@@ -282,7 +282,7 @@ impl Config {
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), DirectiveError> {
         let several = Self::directive(name).is_some_and(|directive| directive.words);
         if several && !value.is_empty() {
-            let words: Vec<&str> = value.split_ascii_whitespace().collect();
+            let words: Vec<&str> = value.split(' ').filter(|word| !word.is_empty()).collect();
             self.set_words(name, &words)
         } else {
             self.set_words(name, &[value])

@@ -11,7 +11,6 @@ mod tests;
 use crc::{CRC_64_REDIS, Crc, Table};
 
 use crate::ids::ReplicationId;
-use crate::input::Snapshot;
 
 pub use decode::{Rdb, decode, read};
 pub use encode::{encode, encode_with};
@@ -56,5 +55,5 @@ mod opcode {
     pub(super) const STRING: u8 = 0;
 }
 
-/// The aux field that carries [`Snapshot::stream_digest`]. Other servers pass it over.
+/// The aux field that carries [`crate::Snapshot::stream_digest`]. Other servers pass it over.
 const DIGEST: &[u8] = b"redrill-stream-digest";

@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 
 use super::*;
-use crate::input::SnapshotEntry;
+use crate::input::{Snapshot, SnapshotEntry};
 use crate::store::Value;
 
 /// Written by a replica of Redis 7.0.15 with `maxmemory-policy allkeys-lru`: idle times stand
