@@ -30,7 +30,7 @@ fn chunk_len(data: &[u8]) -> usize {
 
 /// Cluster-bus packets: cuts make no difference, and what was read is written so that it reads
 /// the same.
-pub fn bus(data: &[u8]) {
+pub(crate) fn bus(data: &[u8]) {
     let decode = |chunk_len| {
         let mut results = Vec::new();
         let mut decoder = bus::Decoder::new();
@@ -54,7 +54,7 @@ pub fn bus(data: &[u8]) {
 }
 
 /// Requests: cuts make no difference, lengths add up, and commands come back from the wire.
-pub fn resp_request(data: &[u8]) {
+pub(crate) fn resp_request(data: &[u8]) {
     let decode = |chunk_len| {
         let mut results = Vec::new();
         let mut decoder = resp::RequestDecoder::new();
@@ -83,7 +83,7 @@ pub fn resp_request(data: &[u8]) {
 
 /// Replies: bytes after one make no difference, and what is written reads back to the same
 /// bytes.
-pub fn resp_reply(data: &[u8]) {
+pub(crate) fn resp_reply(data: &[u8]) {
     let Ok(Some((reply, len))) = resp::decode_reply(data) else {
         return;
     };
@@ -102,7 +102,7 @@ pub fn resp_reply(data: &[u8]) {
 
 /// State files: errors point into the text, and what was read is written so that it reads the
 /// same.
-pub fn nodes_conf(data: &[u8]) {
+pub(crate) fn nodes_conf(data: &[u8]) {
     let _ = nodes_conf::parse_cluster_nodes(data);
     match SavedState::parse(data) {
         Ok(Some(state)) => {
@@ -119,7 +119,7 @@ pub fn nodes_conf(data: &[u8]) {
 }
 
 /// Configuration files: every directive can be set to what it shows.
-pub fn redis_conf(data: &[u8]) {
+pub(crate) fn redis_conf(data: &[u8]) {
     match Config::parse_file(data) {
         Ok((config, _)) => {
             for directive in Config::directives() {
@@ -143,7 +143,7 @@ pub fn redis_conf(data: &[u8]) {
 }
 
 /// Snapshots: what was read is written so that it reads the same.
-pub fn rdb(data: &[u8]) {
+pub(crate) fn rdb(data: &[u8]) {
     read_rdb(data);
     // Without a checksum, so that damage reaches the reader itself.
     if let Some(start) = data.len().checked_sub(8) {

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 #[path = "../fuzz/entries.rs"]
+#[expect(clippy::unwrap_used, reason = "what must hold is checked by panics")]
 mod entries;
 
 const BUS: &[u8] = include_bytes!("fixtures/bus-packets.bin");
