@@ -48,7 +48,7 @@ pub fn render(trace: &Trace, options: &Options) -> String {
     let model = Model::of(trace);
     let width = options.width.clamp(60, 200);
     let lines = story::lines(&model);
-    let columns = Columns::new(&model, &lines, width);
+    let columns = Columns::new(&model, width);
     let mut page = Page {
         text: String::new(),
         width,

@@ -16,6 +16,9 @@ use redrill_sim::trace::NodeNumber;
 /// A report stays readable and small: of more events than this the lesser ones are left out.
 const MOST_EVENTS: usize = 12_000;
 
+/// More lanes than this are not drawn: those to which less happened are left out.
+const MOST_LANES: usize = 60;
+
 /// The run as the script wants it.
 #[derive(Serialize)]
 pub(super) struct Data {
@@ -24,6 +27,8 @@ pub(super) struct Data {
     window: [u64; 2],
     zones: Vec<ZoneData>,
     nodes: Vec<NodeData>,
+    /// How many nodes have no lane.
+    hidden: usize,
     /// From, to, whether it lasts, words.
     faults: Vec<(u64, u64, bool, String)>,
     failovers: Vec<FailoverData>,
@@ -128,6 +133,7 @@ impl Data {
             .collect();
         nodes.sort_by_key(|(number, _)| *number);
         let slots = slots(model, &mut strings);
+        let drawn = model.busiest(model.run, MOST_LANES);
         let (events, left_out) = events(model, &mut strings);
         Self {
             origin: model.origin_us,
@@ -138,9 +144,16 @@ impl Data {
                 .iter()
                 .map(|zone| ZoneData {
                     name: zone.name.clone(),
-                    nodes: zone.lanes.iter().map(|lane| lane.node).collect(),
+                    nodes: zone
+                        .lanes
+                        .iter()
+                        .map(|lane| lane.node)
+                        .filter(|node| drawn.contains(node))
+                        .collect(),
                 })
+                .filter(|zone| !zone.nodes.is_empty())
                 .collect(),
+            hidden: model.lanes().count() - drawn.len(),
             nodes: nodes.into_iter().map(|(_, node)| node).collect(),
             faults: model
                 .faults

@@ -219,6 +219,11 @@
       }
     }
 
+    if (D.hidden) {
+      out += text(left, y + 16, D.hidden + " more nodes, to which less happened, have no lane", "soft");
+      y += 24;
+    }
+
     // Slots.
     y += 6;
     out += rect(0, y, W, y + 22, "var(--raised)") + text(12, y + 15, "slots: who would answer a client", "b");
@@ -410,7 +415,7 @@
   };
 
   const drawOverview = (W) => {
-    const [from, to] = D.run, rows = Math.min(D.nodes.length, 24), high = rows > 12 ? 3 : 5;
+    const [from, to] = D.run, rows = Math.min(D.zones.reduce((sum, zone) => sum + zone.nodes.length, 0), 24), high = rows > 12 ? 3 : 5;
     const px = (us) => left + (us - from) / (to - from) * (right - left);
     const top = 10, bottom = top + rows * high;
     let out = text(left - 12, (top + bottom) / 2 + 4, left > 100 ? "whole run" : "run", "soft", "end"), row = 0;

@@ -11,6 +11,8 @@ mod lanes;
 mod slots;
 mod window;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use redrill_node::NodeId;
 use redrill_sim::trace::{Event, Header, NodeNumber, Phase, Trace};
 use serde::Serialize;
@@ -121,6 +123,38 @@ impl Model {
     /// All lanes, zone by zone.
     pub fn lanes(&self) -> impl Iterator<Item = &Lane> {
         self.zones.iter().flat_map(|zone| &zone.lanes)
+    }
+
+    /// The nodes to which most happened in a part of the run: all if there are no more than
+    /// `most`, else at most that many of those to which anything happened.
+    #[must_use]
+    pub fn busiest(&self, part: Span, most: usize) -> BTreeSet<NodeNumber> {
+        let mut weights: BTreeMap<NodeNumber, usize> = self
+            .lanes()
+            .map(|lane| {
+                let troubles = lane.troubles.iter();
+                let hit = troubles
+                    .filter(|trouble| trouble.span.touches(part))
+                    .count();
+                (lane.node, hit * 1000)
+            })
+            .collect();
+        let story = self
+            .events
+            .iter()
+            .filter(|event| event.weight == Weight::Story && part.contains(event.at_us));
+        for event in story {
+            let leads = matches!(event.kind, EventKind::Won | EventKind::Election);
+            if let Some(weight) = event.node.and_then(|node| weights.get_mut(&node)) {
+                *weight += if leads { 100 } else { 1 };
+            }
+        }
+        if weights.len() > most {
+            weights.retain(|_, weight| *weight > 0);
+        }
+        let mut order: Vec<(NodeNumber, usize)> = weights.into_iter().collect();
+        order.sort_by_key(|(node, weight)| (std::cmp::Reverse(*weight), *node));
+        order.into_iter().take(most).map(|(node, _)| node).collect()
     }
 
     /// Milliseconds from the first fault to an instant.

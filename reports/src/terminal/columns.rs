@@ -6,9 +6,8 @@ use redrill_sim::trace::NodeNumber;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::signs::Sign;
-use super::story::Line;
 use super::{Page, wrapped};
-use crate::model::{EventKind, Lane, Model};
+use crate::model::{Lane, Model};
 
 /// Room for the time at the left.
 const TIME: usize = 9;
@@ -35,7 +34,7 @@ struct Column {
 }
 
 impl Columns {
-    pub(super) fn new(model: &Model, lines: &[Line], width: usize) -> Self {
+    pub(super) fn new(model: &Model, width: usize) -> Self {
         let room = width - TIME - 2 * GAP - WORDS;
         let total = model.lanes().count();
         let zone_gaps = model.zones.len();
@@ -46,7 +45,7 @@ impl Columns {
         } else {
             total
         };
-        let shown = busiest(model, lines, most.max(1));
+        let shown = model.busiest(model.run, most.max(1));
         let zones: Vec<(String, Vec<Column>)> = model
             .zones
             .iter()
@@ -213,21 +212,4 @@ fn fitted(text: &str, room: usize) -> String {
         fitted.pop();
     }
     fitted
-}
-
-/// The nodes to which most happens, at most `most`.
-fn busiest(model: &Model, lines: &[Line], most: usize) -> BTreeSet<NodeNumber> {
-    let mut counts: BTreeMap<NodeNumber, usize> = model
-        .lanes()
-        .map(|lane| (lane.node, lane.troubles.len() * 100))
-        .collect();
-    for (node, sign) in lines.iter().flat_map(|line| &line.marks) {
-        let leads = matches!(sign, Sign::Event(EventKind::Won | EventKind::Election));
-        let weight = if leads { 100 } else { 1 };
-        *counts.entry(*node).or_default() += weight;
-    }
-    let mut order: Vec<(NodeNumber, usize)> = counts.into_iter().collect();
-    order.sort_by_key(|(node, count)| (std::cmp::Reverse(*count), *node));
-    let busy = order.into_iter().filter(|(_, count)| *count > 0);
-    busy.take(most).map(|(node, _)| node).collect()
 }

@@ -18,35 +18,8 @@ const MASTER_HALF: f64 = 8.0;
 const OTHER_HALF: f64 = 5.0;
 const MARK: f64 = 5.0;
 
-/// More lanes than this are not drawn: those to which nothing happened are left out.
+/// More lanes than this are not drawn: those to which less happened are left out.
 const MOST_LANES: usize = 30;
-
-/// The lanes that are drawn of each zone.
-fn drawn(model: &Model, axis: &Axis) -> Vec<Vec<usize>> {
-    let total: usize = model.zones.iter().map(|zone| zone.lanes.len()).sum();
-    let mut weights: Vec<usize> = vec![0; model.header.nodes.len()];
-    for event in shown_events(model, axis) {
-        if let Some(node) = event.node {
-            weights[usize::from(node)] += 1 + 100 * usize::from(rank(event.kind) <= 2);
-        }
-    }
-    let mut order: Vec<usize> = (0..weights.len()).collect();
-    order.sort_by_key(|&node| std::cmp::Reverse(weights[node]));
-    order.truncate(if total > MOST_LANES {
-        MOST_LANES
-    } else {
-        total
-    });
-    model
-        .zones
-        .iter()
-        .map(|zone| {
-            (0..zone.lanes.len())
-                .filter(|&place| order.contains(&usize::from(zone.lanes[place].node)))
-                .collect()
-        })
-        .collect()
-}
 
 fn shown_events<'a>(model: &'a Model, axis: &Axis) -> impl Iterator<Item = &'a EventLine> {
     model
@@ -74,11 +47,15 @@ pub(super) fn ground(sheet: &mut Sheet, model: &Model, top: f64, bottom: f64, ax
 
 /// The lanes of all zones.
 pub(super) fn zones(sheet: &mut Sheet, model: &Model, axis: &Axis) {
-    let drawn = drawn(model, axis);
-    let mut left_out = 0;
-    for (zone, places) in model.zones.iter().zip(drawn) {
-        left_out += zone.lanes.len() - places.len();
-        if places.is_empty() {
+    let drawn = model.busiest(axis.window, MOST_LANES);
+    let left_out = model.lanes().count() - drawn.len();
+    for zone in &model.zones {
+        let mut lanes = zone
+            .lanes
+            .iter()
+            .filter(|lane| drawn.contains(&lane.node))
+            .peekable();
+        if lanes.peek().is_none() {
             continue;
         }
         let top = sheet.y;
@@ -93,8 +70,8 @@ pub(super) fn zones(sheet: &mut Sheet, model: &Model, axis: &Axis) {
         let name = font::fitted(&name, 11.5, FontWeight::Bold, LEFT);
         sheet.text(name, (MARGIN, top + 13.5), Type::new(11.5).bold());
         sheet.y += ZONE_HEAD;
-        for place in places {
-            lane(sheet, model, &zone.lanes[place], axis);
+        for drawn in lanes {
+            lane(sheet, model, drawn, axis);
         }
     }
     if left_out > 0 {

@@ -53,13 +53,15 @@ pub(crate) fn facts(model: &Model) -> String {
 /// The whole run in a strip, with a frame around the part below.
 pub(super) fn overview(sheet: &mut Sheet, model: &Model, window: Span) {
     let axis = Axis::new(model, model.run, LEFT, sheet.width - MARGIN);
-    let rows = model.lanes().count().min(24);
+    let shown = model.busiest(model.run, 24);
+    let rows = shown.len();
     let row = if rows > 12 { 3.0 } else { 5.0 };
     let top = sheet.y;
     let bottom = top + rows as f64 * row;
     let kind = Type::new(11.0).soft().anchor(Anchor::Right);
     sheet.text("whole run", (LEFT - 12.0, (top + bottom) / 2.0 + 4.0), kind);
-    for (place, lane) in model.lanes().take(rows).enumerate() {
+    let lanes = model.lanes().filter(|lane| shown.contains(&lane.node));
+    for (place, lane) in lanes.enumerate() {
         let y = top + place as f64 * row;
         for role in &lane.roles {
             if let Some((left, right)) = axis.clipped(role.span) {
