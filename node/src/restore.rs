@@ -106,45 +106,49 @@ pub(crate) fn cluster(
 /// What goes into the state file now. Nodes in handshake are left out.
 pub(crate) fn saved(node: &Node) -> SavedState {
     let cluster = &node.cluster;
-    let id = |index: PeerIndex| cluster[index].id;
-    let nodes = cluster
-        .peers()
-        .filter(|(_, peer)| !peer.in_handshake())
-        .map(|(index, peer)| SavedNode {
-            id: peer.id,
-            address: peer.address,
-            hostname: peer.hostname.clone(),
-            flags: peer
-                .flags
-                .difference(NodeFlags::MEET | NodeFlags::MIGRATE_TO),
-            replica_of: peer.replica_of.map(id),
-            ping_sent_ms: peer.ping_sent.map_or(0, |sent| sent.0),
-            pong_received_ms: peer.pong_received.0,
-            config_epoch: config_epoch_shown(cluster, peer),
-            link_up: index == MYSELF || peer.link.is_some(),
-            slots: Arc::clone(&peer.slots),
-            migrating: own(
-                index,
-                cluster
-                    .migrating
-                    .iter()
-                    .map(|(&slot, &target)| (slot, id(target)))
-                    .collect(),
-            ),
-            importing: own(
-                index,
-                cluster
-                    .importing
-                    .iter()
-                    .map(|(&slot, &source)| (slot, id(source)))
-                    .collect(),
-            ),
-        })
-        .collect();
+    let members = cluster.peers().filter(|(_, peer)| !peer.in_handshake());
     SavedState {
-        nodes,
+        nodes: members
+            .map(|(index, _)| saved_node(cluster, index))
+            .collect(),
         current_epoch: cluster.current_epoch,
         last_vote_epoch: cluster.last_vote_epoch,
+    }
+}
+
+/// What is saved, and told by `CLUSTER NODES`, of one node.
+pub(crate) fn saved_node(cluster: &ClusterState, index: PeerIndex) -> SavedNode {
+    let id = |index: PeerIndex| cluster[index].id;
+    let peer = &cluster[index];
+    SavedNode {
+        id: peer.id,
+        address: peer.address,
+        hostname: peer.hostname.clone(),
+        flags: peer
+            .flags
+            .difference(NodeFlags::MEET | NodeFlags::MIGRATE_TO),
+        replica_of: peer.replica_of.map(id),
+        ping_sent_ms: peer.ping_sent.map_or(0, |sent| sent.0),
+        pong_received_ms: peer.pong_received.0,
+        config_epoch: config_epoch_shown(cluster, peer),
+        link_up: index == MYSELF || peer.link.is_some(),
+        slots: Arc::clone(&peer.slots),
+        migrating: own(
+            index,
+            cluster
+                .migrating
+                .iter()
+                .map(|(&slot, &target)| (slot, id(target)))
+                .collect(),
+        ),
+        importing: own(
+            index,
+            cluster
+                .importing
+                .iter()
+                .map(|(&slot, &source)| (slot, id(source)))
+                .collect(),
+        ),
     }
 }
 

@@ -5,25 +5,13 @@ use std::fmt::Write;
 use super::redirect::preferred_endpoint;
 use crate::cluster::{Link, MYSELF, Peer, PeerIndex};
 use crate::config::EndpointType;
-use crate::message::{MessageKind, NodeFlags};
+use crate::message::MessageKind;
 use crate::node::Node;
 use crate::nodes_conf::ip_text;
 use crate::replication;
 use crate::reply::Reply;
+use crate::restore::saved_node;
 use crate::slot::{SLOT_COUNT, Slot, SlotRange};
-use crate::time::WallMillis;
-
-/// The words for flags, in their order (`redisNodeFlagsTable`).
-const FLAG_WORDS: [(NodeFlags, &str); 8] = [
-    (NodeFlags::MYSELF, "myself"),
-    (NodeFlags::MASTER, "master"),
-    (NodeFlags::REPLICA, "slave"),
-    (NodeFlags::PFAIL, "fail?"),
-    (NodeFlags::FAIL, "fail"),
-    (NodeFlags::HANDSHAKE, "handshake"),
-    (NodeFlags::NOADDR, "noaddr"),
-    (NodeFlags::NOFAILOVER, "nofailover"),
-];
 
 /// The types of messages in the order of their counters, by name
 /// (`clusterGetMessageTypeString`).
@@ -45,90 +33,17 @@ const MESSAGE_WORDS: [&str; MessageKind::COUNT] = [
 pub(super) fn nodes(node: &Node) -> String {
     let mut lines = String::new();
     for (index, _) in node.cluster.peers() {
-        describe(&mut lines, node, index);
+        saved_node(&node.cluster, index).describe(&mut lines);
         lines.push('\n');
     }
     lines
 }
 
-/// The line of one node (`clusterGenNodeDescription`).
+/// The line of one node.
 pub(super) fn node(node: &Node, index: PeerIndex) -> String {
     let mut line = String::new();
-    describe(&mut line, node, index);
+    saved_node(&node.cluster, index).describe(&mut line);
     line
-}
-
-fn describe(out: &mut String, node: &Node, index: PeerIndex) {
-    let cluster = &node.cluster;
-    let peer = &cluster[index];
-    let address = peer.address;
-    put(out, format_args!("{} ", peer.id));
-    put(
-        out,
-        format_args!(
-            "{}:{}@{}",
-            ip_text(address.ip),
-            address.port,
-            address.bus_port
-        ),
-    );
-    if let Some(hostname) = hostname(peer) {
-        put(out, format_args!(",{hostname}"));
-    }
-    put(out, format_args!(" {} ", flags(peer.flags)));
-    let master = peer.replica_of.map(|master| &cluster[master]);
-    match master {
-        Some(master) => put(out, format_args!("{}", master.id)),
-        None => out.push('-'),
-    }
-    let epoch = master
-        .filter(|_| peer.is_replica())
-        .map_or(peer.config_epoch, |master| master.config_epoch);
-    let linked = index == MYSELF || peer.link.is_some();
-    put(
-        out,
-        format_args!(
-            " {} {} {epoch} {}",
-            peer.ping_sent.unwrap_or(WallMillis(0)).0,
-            peer.pong_received.0,
-            if linked { "connected" } else { "disconnected" },
-        ),
-    );
-    for range in peer.slots.ranges() {
-        put(out, format_args!(" {range}"));
-    }
-    if index == MYSELF {
-        describe_moves(out, node);
-    }
-}
-
-/// The slots on their way out and in, in the order of their numbers.
-fn describe_moves(out: &mut String, node: &Node) {
-    let cluster = &node.cluster;
-    let outgoing = cluster.migrating.iter().map(|(slot, to)| (slot, "->-", to));
-    let incoming = cluster
-        .importing
-        .iter()
-        .filter(|(slot, _)| !cluster.migrating.contains_key(slot))
-        .map(|(slot, from)| (slot, "-<-", from));
-    let mut moves: Vec<(&Slot, &str, &PeerIndex)> = outgoing.chain(incoming).collect();
-    moves.sort_unstable_by_key(|(slot, _, _)| **slot);
-    for (slot, arrow, other) in moves {
-        put(out, format_args!(" [{slot}{arrow}{}]", cluster[*other].id));
-    }
-}
-
-fn flags(flags: NodeFlags) -> String {
-    let words: Vec<&str> = FLAG_WORDS
-        .iter()
-        .filter(|(flag, _)| flags.contains(*flag))
-        .map(|&(_, word)| word)
-        .collect();
-    if words.is_empty() {
-        "noflags".to_owned()
-    } else {
-        words.join(",")
-    }
 }
 
 /// Writing to a string cannot fail.

@@ -71,27 +71,29 @@ pub(crate) fn process(node: &mut Node, client: ClientId, words: CommandLine) {
         clients::close(node, client);
         return;
     }
-    let (number, spec) = match lookup(&words) {
+    let found = lookup(&words);
+    if let Some(sender) = node.clients.get_mut(client) {
+        sender.last_command = found.spec();
+    }
+    let (number, spec) = match found {
         Lookup::Known(number, spec) => (number, spec),
         Lookup::UnknownSubcommand => {
             let error = CommandError::unknown_subcommand(&words[0], &words[1]);
-            finish(node, client, None, Some(error.into()));
+            finish(node, client, Some(error.into()));
             return;
         }
         Lookup::Unknown => {
             let error = CommandError::unknown_command(&words);
-            finish(node, client, None, Some(error.into()));
+            finish(node, client, Some(error.into()));
             return;
         }
     };
     match check(node, client, spec, &words) {
-        Ok(Admission::Run) => {
-            run(node, client, number, spec, words);
-        }
+        Ok(Admission::Run) => run(node, client, number, spec, words),
         Ok(Admission::Postpone) => clients::postpone(node, client, words),
         Err(refusal) => {
             node.clients.stats.of(number).rejected += 1;
-            finish(node, client, Some(spec), Some(refusal.into()));
+            finish(node, client, Some(refusal.into()));
         }
     }
 }
@@ -214,19 +216,17 @@ fn run(
     if let Some(sender) = node.clients.get_mut(client) {
         sender.write_offset = offset;
     }
-    finish(node, client, Some(spec), answer);
+    finish(node, client, answer);
 }
 
-/// Answers a client and makes it ready for its next command (`resetClient`).
-fn finish(node: &mut Node, client: ClientId, spec: Option<&'static Spec>, answer: Option<Reply>) {
+/// Answers a client and makes it ready for its next command.
+fn finish(node: &mut Node, client: ClientId, answer: Option<Reply>) {
     if let Some(answer) = answer {
         clients::reply(node, client, answer);
     }
-    let Some(sender) = node.clients.get_mut(client) else {
-        return;
-    };
-    sender.last_command = spec;
-    if !sender.is_blocked() {
+    if let Some(sender) = node.clients.get_mut(client)
+        && !sender.is_blocked()
+    {
         sender.reset();
     }
 }

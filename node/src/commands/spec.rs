@@ -110,6 +110,15 @@ pub(crate) enum Lookup {
     Unknown,
 }
 
+impl Lookup {
+    pub(crate) const fn spec(&self) -> Option<&'static Spec> {
+        match self {
+            Self::Known(_, spec) => Some(spec),
+            Self::UnknownSubcommand | Self::Unknown => None,
+        }
+    }
+}
+
 const fn spec(name: &'static str, arity: i32, flags: Flags, run: Run) -> Spec {
     Spec {
         name,

@@ -1,5 +1,10 @@
 //! Commands against a lone node, as a client sees them.
 
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test looks for one kind of action among all"
+)]
+
 mod clients;
 mod cluster;
 mod errors;
@@ -137,6 +142,16 @@ impl Lone {
         }
     }
 
+    /// Command lines and their answers, as a person at a terminal sees them.
+    fn session(&mut self, lines: &[&str]) -> String {
+        let mut text = String::new();
+        for line in lines {
+            let answer = self.ask(line);
+            text.push_str(&format!("> {line}\n{}\n", answer.trim_end()));
+        }
+        text
+    }
+
     /// What a client was answered since the turn began.
     fn said_to(&self, client: ClientId) -> Vec<String> {
         let said = |action: &Action| match action {
@@ -153,11 +168,11 @@ impl Lone {
     }
 
     fn facts(&self) -> Vec<&Fact> {
-        let fact = |action| match action {
-            &Action::Note(ref fact) => Some(fact),
+        let fact = self.actions.iter().filter_map(|action| match action {
+            Action::Note(fact) => Some(fact),
             _ => None,
-        };
-        self.actions.iter().filter_map(fact).collect()
+        });
+        fact.collect()
     }
 
     /// Attaches a replica; from here on [`Lone::stream`] tells what it is sent.
@@ -198,17 +213,21 @@ impl Lone {
     /// Makes this node a replica of a new one that owns every slot.
     fn become_replica(&mut self) -> PeerIndex {
         let master = self.know(2, NodeFlags::MASTER);
+        self.become_replica_of(master);
+        master
+    }
+
+    fn become_replica_of(&mut self, master: PeerIndex) {
         for slot in 0..SLOT_COUNT as Slot {
             self.node.cluster.set_owner(slot, Some(master));
         }
         self.node.store.clear();
         crate::replication::replicate(&mut self.node, master);
-        master
     }
 }
 
 fn line_of(command: &CommandLine) -> String {
-    let words: Vec<_> = command.iter().map(|word| text(word)).collect();
+    let words: Vec<_> = command.iter().map(text).collect();
     words.join(" ")
 }
 
