@@ -2,6 +2,8 @@
 
 pub mod checkers;
 pub mod client;
+pub mod clock;
+pub mod disk;
 pub mod network;
 pub mod rng;
 pub mod scenario;
