@@ -3,14 +3,19 @@
 pub mod checkers;
 pub mod client;
 pub mod clock;
+pub mod director;
 pub mod disk;
 pub mod network;
+pub mod operator;
+pub mod plan;
+pub mod recorder;
 pub mod rng;
 pub mod scenario;
+pub mod select;
 pub mod tcp;
 pub mod trace;
 pub mod trace_io;
-mod world;
+pub mod world;
 
 pub use world::{Capabilities, UnknownWorld, WorldKind};
 mod worlds;

@@ -3,6 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
+use redrill_node::{CommandLine, NodeView};
+
+use crate::client::WrittenKey;
+use crate::network::{HostNumber, Network};
+use crate::scenario::{CrashKind, Latency};
+use crate::trace::NodeNumber;
+
 /// A world.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[non_exhaustive]
@@ -28,6 +35,96 @@ pub struct Capabilities {
     pub planted_bugs: bool,
     /// The most nodes that run in reasonable time.
     pub nodes: usize,
+}
+
+/// Names a command that an operator sent, until it is answered.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Ticket(pub u32);
+
+/// What a run does to a world. Everything happens at the present of the world.
+///
+/// A world carries out; what happens in it (facts, operations, answers) it tells the
+/// [`crate::recorder::Recorder`], and what is to be done when, it asks the
+/// [`crate::director::Director`].
+pub trait World {
+    /// Looks at a node. False, without a look, if its process does not run or has not read its
+    /// state file yet.
+    fn look(&self, node: NodeNumber, look: &mut dyn FnMut(NodeView<'_>)) -> bool;
+
+    /// Starts a node's process; gives its host power if it had lost it.
+    fn start(&mut self, node: NodeNumber);
+
+    /// Ends a node's process, frozen or not. A [`CrashKind::Shutdown`] may take a moment.
+    fn crash(&mut self, node: NodeNumber, how: CrashKind);
+
+    /// Whether a node's process was started and has not ended.
+    fn runs(&self, node: NodeNumber) -> bool;
+
+    /// Stops a node's process where it stands (`SIGSTOP`).
+    fn freeze(&mut self, node: NodeNumber);
+
+    /// Lets it go on (`SIGCONT`).
+    fn thaw(&mut self, node: NodeNumber);
+
+    /// Changes the links between hosts.
+    fn change_network(&mut self, change: &mut dyn FnMut(&mut Network));
+
+    /// Moves a host's wall clock.
+    fn jump_clock(&mut self, node: NodeNumber, by_ms: i64);
+
+    /// Makes a host's disk slow for a fault, or takes that back.
+    fn slow_disk(&mut self, node: NodeNumber, fault: u16, fsync: Option<Latency>);
+
+    /// Has an operator send a command to a node, which is answered through
+    /// [`crate::recorder::Recorder::answered`]. Waits for the answer for `patience_us`.
+    fn operate(&mut self, ticket: Ticket, node: NodeNumber, command: CommandLine, patience_us: u64);
+
+    /// Starts the workload clients.
+    fn start_clients(&mut self);
+
+    /// Multiplies the clients' rates; 0 stops them.
+    fn set_load(&mut self, factor: f64);
+
+    /// Whether no client has an operation in flight.
+    fn clients_are_idle(&self) -> bool;
+
+    /// The keys that the clients tried to write, each once.
+    fn take_written(&mut self) -> Vec<WrittenKey>;
+
+    /// Starts to read keys back. Each is told to the recorder.
+    fn audit(&mut self, keys: Vec<WrittenKey>);
+
+    /// Whether the audit has read every key.
+    fn audit_is_over(&self) -> bool;
+}
+
+/// Where things are among the hosts of a network: nodes, then clients, then the operator.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Hosts {
+    /// Number of nodes.
+    pub nodes: u16,
+    /// Number of clients.
+    pub clients: u16,
+}
+
+impl Hosts {
+    /// A client's host.
+    #[must_use]
+    pub const fn client(self, client: u16) -> HostNumber {
+        self.nodes + client
+    }
+
+    /// The operator's host, which no fault touches. The audit reads from it too.
+    #[must_use]
+    pub const fn operator(self) -> HostNumber {
+        self.nodes + self.clients
+    }
+
+    /// Number of hosts.
+    #[must_use]
+    pub const fn count(self) -> usize {
+        self.nodes as usize + self.clients as usize + 1
+    }
 }
 
 impl WorldKind {

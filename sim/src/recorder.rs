@@ -1,0 +1,148 @@
+//! Collects what happens in a world, for the event log and for the director.
+
+use std::collections::BTreeMap;
+
+use redrill_node::{Fact, SavedState};
+
+use crate::client::ClientAction;
+use crate::trace::{Event, NodeNumber, Operation, ProcessChange, Record, StateLoad};
+use crate::world::Ticket;
+
+/// What happened so far, in order of time.
+#[derive(Debug, Default)]
+pub struct Recorder {
+    records: Vec<Record>,
+    answers: BTreeMap<Ticket, Answer>,
+    saving: BTreeMap<NodeNumber, (u64, u64)>,
+}
+
+/// What became of an operator's command.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Answer {
+    /// The reply as `redis-cli` would show it, or why there is none.
+    pub text: String,
+    /// Whether it is an error or there is none.
+    pub failed: bool,
+}
+
+impl Recorder {
+    /// Nothing happened yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Something happened. Time never goes back: what comes late is taken to happen now.
+    pub fn record(&mut self, at_us: u64, event: Event) {
+        let last_us = self.records.last().map_or(0, |record| record.at_us);
+        self.records.push(Record {
+            at_us: at_us.max(last_us),
+            event,
+        });
+    }
+
+    /// A node noted a fact.
+    pub fn fact(&mut self, at_us: u64, node: NodeNumber, fact: Fact) {
+        self.record(at_us, Event::Node { node, fact });
+    }
+
+    /// A process started, ended, stood still or went on.
+    pub fn process(&mut self, at_us: u64, node: NodeNumber, change: ProcessChange) {
+        self.record(at_us, Event::Process { node, change });
+    }
+
+    /// A node read its state file.
+    pub fn state_loaded(&mut self, at_us: u64, node: NodeNumber, content: Option<&[u8]>) {
+        let outcome = content.map_or(StateLoad::Absent, |content| {
+            match SavedState::parse(content) {
+                Ok(Some(state)) => StateLoad::Whole {
+                    current_epoch: state.current_epoch,
+                    last_vote_epoch: state.last_vote_epoch,
+                },
+                Ok(None) => StateLoad::Absent,
+                Err(_) => StateLoad::Torn,
+            }
+        });
+        self.record(at_us, Event::StateLoaded { node, outcome });
+    }
+
+    /// A node begins to write its state file, with these epochs in it.
+    pub fn state_saving(&mut self, node: NodeNumber, current_epoch: u64, last_vote_epoch: u64) {
+        self.saving.insert(node, (current_epoch, last_vote_epoch));
+    }
+
+    /// A node has written its state file.
+    pub fn state_saved(&mut self, at_us: u64, node: NodeNumber, synced: bool) {
+        if let Some((current_epoch, last_vote_epoch)) = self.saving.remove(&node) {
+            let saved = Event::StateSaved {
+                node,
+                synced,
+                current_epoch,
+                last_vote_epoch,
+            };
+            self.record(at_us, saved);
+        }
+    }
+
+    /// A client's operation ended.
+    pub fn operation(&mut self, at_us: u64, operation: Operation) {
+        self.record(at_us, Event::Operation(operation));
+    }
+
+    /// A client did something worth recording.
+    pub fn client_action(&mut self, at_us: u64, action: &ClientAction) {
+        match *action {
+            ClientAction::Done(operation) => self.operation(at_us, operation),
+            ClientAction::Audited { key, found, node } => {
+                self.record(at_us, Event::Audited { key, found, node });
+            }
+            ClientAction::Connect { .. }
+            | ClientAction::Send { .. }
+            | ClientAction::Close { .. } => (),
+        }
+    }
+
+    /// An operator's command was answered, or will not be.
+    pub fn answered(&mut self, ticket: Ticket, answer: Answer) {
+        self.answers.insert(ticket, answer);
+    }
+
+    /// Tells something that a reader must know.
+    pub fn remark(&mut self, at_us: u64, text: impl Into<String>) {
+        self.record(at_us, Event::Remark { text: text.into() });
+    }
+
+    /// The records from a place on.
+    #[must_use]
+    pub fn since(&self, place: usize) -> &[Record] {
+        self.records.get(place..).unwrap_or(&[])
+    }
+
+    /// Number of records.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether nothing happened.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// The answer to a command, once.
+    pub fn take_answer(&mut self, ticket: Ticket) -> Option<Answer> {
+        self.answers.remove(&ticket)
+    }
+
+    /// All records.
+    #[must_use]
+    pub fn into_records(self) -> Vec<Record> {
+        self.records
+    }
+
+    /// Takes all records.
+    pub fn take_records(&mut self) -> Vec<Record> {
+        std::mem::take(&mut self.records)
+    }
+}
