@@ -169,6 +169,12 @@ impl<'a> Director<'a> {
             .min(self.phase_until_us)
     }
 
+    /// Whether it waits for something to be recorded, so that it must be asked after each record.
+    #[must_use]
+    pub fn is_listening(&self) -> bool {
+        !self.triggers.is_empty() || !self.asked.is_empty()
+    }
+
     /// Whether the run is over.
     #[must_use]
     pub fn is_done(&self) -> bool {

@@ -63,6 +63,11 @@ impl Recorder {
                 Err(_) => StateLoad::Torn,
             }
         });
+        self.state_found(at_us, node, outcome);
+    }
+
+    /// What a node found when it read its state file.
+    pub fn state_found(&mut self, at_us: u64, node: NodeNumber, outcome: StateLoad) {
         self.record(at_us, Event::StateLoaded { node, outcome });
     }
 

@@ -9,6 +9,7 @@ use crate::client::{ClientInput, ConnectionId};
 use crate::network::{HostNumber, Transit};
 use crate::tcp::{Answer, Dial, NEVER, Side};
 use crate::trace::NodeNumber;
+use crate::world::Ticket;
 
 /// Place of a connection in the table, with the generation that held it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -45,6 +46,8 @@ pub(super) enum End {
     Master(NodeNumber),
     /// A workload client's.
     Client(u16, ConnectionId),
+    /// An operator's.
+    Operator(Ticket),
 }
 
 /// Which port of a node a connection goes to.
@@ -315,6 +318,7 @@ impl Kernel {
         match self.connections.end(wire, Side::Opener) {
             End::Nobody => self.connections.remove(wire),
             End::Client(client, connection) => self.client_lost(client, connection, wire),
+            End::Operator(ticket) => self.unanswered(ticket, wire, "cannot connect"),
             End::Link(node, _) | End::Served(node, _) | End::Master(node) => {
                 self.wake_host(node, Descriptor::Failed(wire));
             }
@@ -343,6 +347,7 @@ impl Kernel {
             (Side::Opener, End::Link(node, _) | End::Served(node, _) | End::Master(node)) => {
                 self.wake_host(node, Descriptor::Dialled(wire));
             }
+            (Side::Opener, End::Operator(_)) => self.flush(wire, side),
             (Side::Opener, End::Nobody) => {}
         }
     }
@@ -447,6 +452,7 @@ impl Kernel {
             // What was not accepted yet is found when it is.
             End::Nobody => {}
             End::Client(client, connection) => self.client_readable(client, connection, wire),
+            End::Operator(ticket) => self.operator_readable(ticket, wire),
             End::Link(node, _) | End::Served(node, _) | End::Master(node) => {
                 self.wake_host(node, Descriptor::Readable(wire, side));
             }

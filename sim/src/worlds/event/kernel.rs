@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use redrill_node::{
-    Action, Config, ConfigError, Fact, Mono, Node, Now, SavedState, Seed, WallMillis,
+    Action, Bug, CommandLine, Config, ConfigError, Fact, Mono, Node, Now, Reply, SavedState, Seed,
+    WallMillis,
 };
 
 use super::connections::{Connections, End, Notice, Port, WireIndex};
@@ -12,10 +13,11 @@ use super::host::{Descriptor, Host, LoopState};
 use super::queue::Queue;
 use super::wire::Parcel;
 use crate::client::{Client, ClientAction, ClientInput, ConnectionId};
-use crate::network::{Distribution, HostNumber, Network};
-use crate::rng::Stream;
+use crate::disk::HostDisk;
+use crate::network::{HostNumber, Network};
 use crate::tcp::{NEVER, Side};
-use crate::trace::NodeNumber;
+use crate::trace::{NodeNumber, ProcessChange, StateLoad};
+use crate::world::Ticket;
 
 /// Something to come.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +32,8 @@ pub(super) enum Event {
     Resume(NodeNumber),
     /// A client wants to be woken.
     Client(u16),
+    /// An operator's patience is over.
+    Impatient(Ticket, WireIndex),
 }
 
 /// What the world tells whoever directs it.
@@ -46,17 +50,43 @@ pub(super) enum Report {
     },
     /// A client has something to tell: an operation ended, or the audit read a key.
     Client(u16, ClientAction),
+    /// An operator's command was answered.
+    Answered(Ticket, Reply),
+    /// An operator's command will not be answered.
+    Unanswered(Ticket, &'static str),
+    /// A process goes on after `DEBUG SLEEP`.
+    Process(NodeNumber, ProcessChange),
 }
 
 /// A node's disk: its state file as written, and as it would survive a loss of power.
 #[derive(Debug)]
 pub(super) struct Disk {
-    pub(super) written: Option<SavedState>,
-    pub(super) durable: Option<SavedState>,
+    pub(super) written: State,
+    pub(super) durable: State,
     /// Whether what was written last is to be durable.
     pub(super) syncing: bool,
-    pub(super) fsync: Distribution,
-    pub(super) stream: Stream,
+    /// How long an fsync takes.
+    pub(super) times: HostDisk,
+}
+
+/// A state file.
+#[derive(Clone, Debug)]
+pub(super) enum State {
+    Whole(Box<SavedState>),
+    Torn,
+}
+
+impl Disk {
+    /// A disk that holds a state file.
+    pub(super) fn new(state: SavedState, times: HostDisk) -> Self {
+        let state = State::Whole(Box::new(state));
+        Self {
+            written: state.clone(),
+            durable: state,
+            syncing: false,
+            times,
+        }
+    }
 }
 
 /// A workload client and its connections.
@@ -131,6 +161,7 @@ impl Kernel {
             Event::Timer(node) => self.timer_due(node),
             Event::Resume(node) => self.resume_due(node),
             Event::Client(client) => self.client_due(client),
+            Event::Impatient(ticket, wire) => self.unanswered(ticket, wire, "no answer in time"),
         }
         true
     }
@@ -153,7 +184,10 @@ impl Kernel {
         seed: Seed,
     ) -> Result<(), ConfigError> {
         let now = self.clock(node);
-        let saved = self.disks[usize::from(node)].written.clone();
+        let saved = match &self.disks[usize::from(node)].written {
+            State::Whole(state) => Some(SavedState::clone(state)),
+            State::Torn => None,
+        };
         let host = &mut self.hosts[usize::from(node)];
         host.clear();
         host.starts += 1;
@@ -185,6 +219,27 @@ impl Kernel {
             .client
             .set_rate_factor(now_us, factor);
         self.schedule_client(number);
+    }
+
+    /// What a process finds on its disk when it starts.
+    pub(super) fn state_on_disk(&self, node: NodeNumber) -> StateLoad {
+        match &self.disks[usize::from(node)].written {
+            State::Whole(state) => StateLoad::Whole {
+                current_epoch: state.current_epoch,
+                last_vote_epoch: state.last_vote_epoch,
+            },
+            State::Torn => StateLoad::Torn,
+        }
+    }
+
+    /// A node, if its process runs.
+    pub(super) fn node(&self, node: NodeNumber) -> Option<&Node> {
+        self.hosts[usize::from(node)].node.as_ref()
+    }
+
+    /// How often a node's process has started.
+    pub(super) fn starts(&self, node: NodeNumber) -> u64 {
+        self.hosts[usize::from(node)].starts
     }
 
     pub(super) fn report(&mut self, report: Report) {
@@ -300,6 +355,45 @@ impl Kernel {
         self.tell_client(number, ClientInput::Broken(connection));
     }
 
+    /// Has an operator send a command on a connection of its own.
+    pub(super) fn operate(
+        &mut self,
+        ticket: Ticket,
+        from: HostNumber,
+        node: NodeNumber,
+        command: CommandLine,
+        patience_us: u64,
+    ) {
+        let wire = self.dial(from, node, Port::Client, End::Operator(ticket), true);
+        self.write(wire, Side::Opener, Parcel::Command(command));
+        let until_us = self.now_us.saturating_add(patience_us);
+        self.queue.push(until_us, Event::Impatient(ticket, wire));
+    }
+
+    /// Something is readable at an operator's end.
+    pub(super) fn operator_readable(&mut self, ticket: Ticket, wire: WireIndex) {
+        use super::wire::Found;
+        self.receive(wire, Side::Opener, u64::MAX);
+        match self.next(wire, Side::Opener) {
+            Found::Parcel(Parcel::Reply(reply)) => {
+                self.close(wire, Side::Opener);
+                self.report(Report::Answered(ticket, reply));
+            }
+            Found::Closed | Found::Broken(_) => {
+                self.unanswered(ticket, wire, "the connection was lost");
+            }
+            Found::Parcel(_) | Found::Nothing | Found::More => {}
+        }
+    }
+
+    /// An operator's command will not be answered, unless it was.
+    pub(super) fn unanswered(&mut self, ticket: Ticket, wire: WireIndex, why: &'static str) {
+        if self.connections.end(wire, Side::Opener) == End::Operator(ticket) {
+            self.close(wire, Side::Opener);
+            self.report(Report::Unanswered(ticket, why));
+        }
+    }
+
     /// Stops a process by a signal, or lets it go on. A stopped process keeps its connections; its
     /// kernel goes on receiving.
     pub(super) fn set_frozen(&mut self, node: NodeNumber, frozen: bool) {
@@ -325,10 +419,16 @@ impl Kernel {
         for (wire, side) in self.connections.of_host(node) {
             self.vanish(wire, side);
         }
+        let torn = self
+            .node(node)
+            .is_some_and(|node| node.config().has_bug(Bug::TornStateFile));
         self.hosts[usize::from(node)].clear();
         self.network.set_dark(node, true);
         let disk = &mut self.disks[usize::from(node)];
-        disk.written.clone_from(&disk.durable);
+        disk.written = match torn && !disk.syncing {
+            true => State::Torn,
+            false => disk.durable.clone(),
+        };
     }
 
     /// Whether a process runs or stands still, as opposed to having ended.

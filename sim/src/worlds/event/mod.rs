@@ -12,3 +12,6 @@ mod queue;
 mod tests;
 mod turn;
 mod wire;
+mod world;
+
+pub(crate) use world::run;

@@ -9,7 +9,8 @@ use redrill_node::{
 use super::connections::Port;
 use super::kernel::{Disk, Kernel, Report};
 use crate::client::{Client, ClientAction, Setup};
-use crate::network::{Distribution, Network};
+use crate::disk::HostDisk;
+use crate::network::Network;
 use crate::rng::{Purpose, Streams};
 use crate::scenario::{ClientSpec, Keys, Latency, Network as Links, NodeSpec, Workload};
 use crate::trace::Outcome;
@@ -103,13 +104,8 @@ fn world(seed: u64, rate_per_s: f64) -> Kernel {
         bandwidth_bytes_per_s: None,
     };
     let network = Network::new(&links, 1, vec![0; usize::from(NODES) + 3], &streams);
-    let disk = |node: u16| Disk {
-        written: Some(saved(node)),
-        durable: Some(saved(node)),
-        syncing: false,
-        fsync: Distribution::new(Latency::Constant { value_us: 500.0 }),
-        stream: streams.stream(Purpose::Disk, node.into()),
-    };
+    let fsync = Latency::Constant { value_us: 500.0 };
+    let disk = |node: u16| Disk::new(saved(node), HostDisk::new(node.into(), fsync, &streams));
     let mut addresses = BTreeMap::new();
     for node in 0..NODES {
         addresses.insert(SocketAddr::new(ip(node), 7000 + node), (node, Port::Client));
@@ -184,7 +180,11 @@ fn facts(kernel: &Kernel) -> impl Iterator<Item = (u64, u16, &Fact)> {
         .iter()
         .filter_map(|(at_us, report)| match report {
             Report::Fact(node, fact) => Some((*at_us, *node, fact)),
-            Report::StateSaved { .. } | Report::Client(..) => None,
+            Report::StateSaved { .. }
+            | Report::Client(..)
+            | Report::Answered(..)
+            | Report::Unanswered(..)
+            | Report::Process(..) => None,
         })
 }
 

@@ -8,10 +8,11 @@ use redrill_node::{Action, ClientId, FromMaster, Input, LinkFailure, LinkId, ToM
 
 use super::connections::{End, Port, WireIndex};
 use super::host::{Descriptor, LoopState};
-use super::kernel::{Event, Kernel, Report};
+use super::kernel::{Event, Kernel, Report, State};
 use super::wire::{Found, Parcel};
+use crate::scenario::StallKind;
 use crate::tcp::{Break, Side};
-use crate::trace::NodeNumber;
+use crate::trace::{NodeNumber, ProcessChange};
 
 /// What Redis reads of a client in one go (`PROTO_IOBUF_LEN`), bytes.
 const CLIENT_READ_BYTES: u64 = 16 << 10;
@@ -80,6 +81,7 @@ impl Kernel {
         match host.loop_state {
             LoopState::Sleeping { until_us } if until_us <= now_us => {
                 host.loop_state = LoopState::Polling;
+                self.report(Report::Process(node, ProcessChange::Resumed));
                 self.go_on(node);
             }
             LoopState::Syncing { until_us } if until_us <= now_us => {
@@ -149,6 +151,8 @@ impl Kernel {
                 Action::Sleep { duration_us } => {
                     let until_us = now_us + duration_us;
                     host.loop_state = LoopState::Sleeping { until_us };
+                    let stalled = ProcessChange::Stalled(StallKind::DebugSleep);
+                    self.reports.push((now_us, Report::Process(node, stalled)));
                     self.queue.push(until_us, Event::Resume(node));
                     flow = Flow::Sleeps;
                 }
@@ -166,11 +170,12 @@ impl Kernel {
         while let Some(action) = self.hosts[usize::from(node)].held.pop_front() {
             match action {
                 Action::Persist { state, sync } => {
+                    let now_us = self.now_us;
                     let disk = &mut self.disks[usize::from(node)];
-                    disk.written = Some(*state);
+                    disk.written = State::Whole(state);
                     disk.syncing = sync;
                     let took_us = if sync {
-                        disk.fsync.at(disk.stream.word())
+                        disk.times.sync_time_us(now_us)
                     } else {
                         0
                     };
@@ -196,7 +201,9 @@ impl Kernel {
 
     fn saved(&mut self, node: NodeNumber) {
         let disk = &mut self.disks[usize::from(node)];
-        let Some(state) = &disk.written else { return };
+        let State::Whole(state) = &disk.written else {
+            return;
+        };
         let (current_epoch, last_vote_epoch) = (state.current_epoch, state.last_vote_epoch);
         let synced = disk.syncing;
         if synced {
@@ -244,7 +251,7 @@ impl Kernel {
             Descriptor::Dialled(wire) => match self.connections.end(wire, Side::Opener) {
                 End::Link(_, link) => self.input(node, Input::LinkUp { link }),
                 End::Master(_) => self.input(node, Input::Master(FromMaster::Up)),
-                End::Nobody | End::Served(..) | End::Client(..) => Flow::GoesOn,
+                End::Nobody | End::Served(..) | End::Client(..) | End::Operator(_) => Flow::GoesOn,
             },
             Descriptor::Failed(wire) => self.lost(node, wire, Side::Opener, LinkFailure::Refused),
             Descriptor::NoRoute(link) => self.input(
@@ -359,7 +366,12 @@ impl Kernel {
             }
             // Nothing else is ever sent there.
             (
-                End::Nobody | End::Client(..) | End::Link(..) | End::Served(..) | End::Master(_),
+                End::Nobody
+                | End::Client(..)
+                | End::Operator(_)
+                | End::Link(..)
+                | End::Served(..)
+                | End::Master(_),
                 Parcel::Bus(_)
                 | Parcel::Command(_)
                 | Parcel::Reply(_)
@@ -389,7 +401,7 @@ impl Kernel {
                 host.master = None;
                 self.input(node, Input::Master(FromMaster::Down(why)))
             }
-            End::Nobody | End::Client(..) => Flow::GoesOn,
+            End::Nobody | End::Client(..) | End::Operator(_) => Flow::GoesOn,
         }
     }
 }

@@ -1,0 +1,318 @@
+//! A run in the event world: the kernel under the director's lead.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::rc::Rc;
+
+use redrill_node::{CommandLine, NodeView, Seed};
+
+use super::connections::Port;
+use super::kernel::{Disk, Kernel, Report};
+use crate::client::{Client, Setup, WrittenKey};
+use crate::director::Director;
+use crate::disk::HostDisk;
+use crate::network::{HostNumber, Network};
+use crate::operator;
+use crate::plan::Plan;
+use crate::recorder::{Answer, Recorder};
+use crate::rng::Purpose;
+use crate::scenario::{CrashKind, Latency, Scenario};
+use crate::trace::{NodeNumber, Record, StateLoad};
+use crate::world::{Hosts, Ticket, World};
+
+/// How long the audit tries to read one key.
+const AUDIT_PATIENCE_US: u64 = 5_000_000;
+
+/// What became of a run.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) records: Vec<Record>,
+    /// Why the cluster did not form, if it did not.
+    pub(crate) not_formed: Option<String>,
+    /// Events that were worked off.
+    pub(crate) events: u64,
+}
+
+/// Runs a scenario to its end.
+pub(crate) fn run(scenario: &Scenario, plan: &Plan) -> Outcome {
+    let mut world = EventWorld::new(scenario, plan);
+    let recorder = Rc::clone(&world.recorder);
+    let mut director = Director::new(scenario, plan, world.hosts, Rc::clone(&recorder));
+    let mut events = 0;
+    while !director.is_done() {
+        let until_us = director.next_wake_us();
+        while world.kernel.step(until_us) {
+            events += 1;
+            let recorded = world.pass_on_reports();
+            if recorded && director.is_listening() {
+                break;
+            }
+        }
+        let now_us = world.kernel.now_us;
+        director.wake(now_us, &mut world);
+        world.pass_on_reports();
+    }
+    let not_formed = director.not_formed().map(str::to_owned);
+    let records = recorder.borrow_mut().take_records();
+    Outcome {
+        records,
+        not_formed,
+        events,
+    }
+}
+
+struct EventWorld<'a> {
+    scenario: &'a Scenario,
+    plan: &'a Plan,
+    hosts: Hosts,
+    kernel: Kernel,
+    recorder: Rc<RefCell<Recorder>>,
+    addresses: Vec<SocketAddr>,
+    /// The kernel's number of the audit's client, once it reads.
+    auditor: Option<u16>,
+    /// The kernel's numbers of the workload clients.
+    clients: u16,
+}
+
+impl<'a> EventWorld<'a> {
+    fn new(scenario: &'a Scenario, plan: &'a Plan) -> Self {
+        let hosts = Hosts {
+            nodes: plan.nodes.len() as u16,
+            clients: scenario.workload.clients.len() as u16,
+        };
+        let network = Network::new(
+            &scenario.network,
+            scenario.cluster.zones.len(),
+            zones(scenario),
+            &plan.streams,
+        );
+        let disks = (0..hosts.nodes).map(|node| {
+            let state = plan.nodes[usize::from(node)].state.clone();
+            let disk = HostDisk::new(node.into(), scenario.disk.fsync, &plan.streams);
+            Disk::new(state, disk)
+        });
+        let mut ports = BTreeMap::new();
+        for (node, planned) in (0..).zip(&plan.nodes) {
+            let (ip, bus_port) = (planned.address.ip(), planned.config.bus_port);
+            ports.insert(planned.address, (node, Port::Client));
+            ports.insert(SocketAddr::new(ip, bus_port), (node, Port::Bus));
+        }
+        let addresses: Vec<SocketAddr> = plan.nodes.iter().map(|node| node.address).collect();
+        let clients = (hosts.nodes..hosts.count() as u16).map(client_ip);
+        let ips = addresses
+            .iter()
+            .map(SocketAddr::ip)
+            .chain(clients)
+            .collect();
+        let kernel = Kernel::new(network, disks.collect(), ports, ips, plan.epoch_ms);
+        let recorder = Rc::new(RefCell::new(Recorder::new()));
+        Self {
+            scenario,
+            plan,
+            hosts,
+            kernel,
+            recorder,
+            addresses,
+            auditor: None,
+            clients: 0,
+        }
+    }
+
+    /// Writes down what the kernel reported. True if there was anything.
+    fn pass_on_reports(&mut self) -> bool {
+        if self.kernel.reports.is_empty() {
+            return false;
+        }
+        let mut recorder = self.recorder.borrow_mut();
+        for (at_us, report) in self.kernel.reports.drain(..) {
+            match report {
+                Report::Fact(node, fact) => recorder.fact(at_us, node, fact),
+                Report::StateSaved {
+                    node,
+                    synced,
+                    current_epoch,
+                    last_vote_epoch,
+                } => {
+                    recorder.state_saving(node, current_epoch, last_vote_epoch);
+                    recorder.state_saved(at_us, node, synced);
+                }
+                Report::Client(_, action) => recorder.client_action(at_us, &action),
+                Report::Answered(ticket, reply) => {
+                    let failed = matches!(reply, redrill_node::Reply::Error(_));
+                    recorder.answered(
+                        ticket,
+                        Answer {
+                            text: operator::show(&reply),
+                            failed,
+                        },
+                    );
+                }
+                Report::Unanswered(ticket, why) => {
+                    recorder.answered(
+                        ticket,
+                        Answer {
+                            text: why.to_owned(),
+                            failed: true,
+                        },
+                    );
+                }
+                Report::Process(node, change) => recorder.process(at_us, node, change),
+            }
+        }
+        true
+    }
+}
+
+impl World for EventWorld<'_> {
+    fn look(&self, node: NodeNumber, look: &mut dyn FnMut(NodeView<'_>)) -> bool {
+        match self.kernel.node(node) {
+            Some(process) => {
+                look(process.view());
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn start(&mut self, node: NodeNumber) {
+        let planned = &self.plan.nodes[usize::from(node)];
+        let starts = self.kernel.starts(node);
+        let entity = u64::from(node) | starts << 32;
+        let seed = Seed(self.plan.streams.stream(Purpose::NodeSeed, entity).bytes());
+        self.kernel.network.set_dark(node, false);
+        let now_us = self.kernel.now_us;
+        let loaded = self.kernel.state_on_disk(node);
+        self.recorder.borrow_mut().state_found(now_us, node, loaded);
+        if loaded == StateLoad::Torn {
+            let text = format!("node {node} cannot start: its state file is torn");
+            self.recorder.borrow_mut().remark(now_us, text);
+            return;
+        }
+        if let Err(error) = self.kernel.start(node, planned.config.clone(), seed) {
+            self.recorder
+                .borrow_mut()
+                .remark(now_us, format!("node {node} cannot start: {error}"));
+        }
+    }
+
+    fn crash(&mut self, node: NodeNumber, how: CrashKind) {
+        match how {
+            CrashKind::Kill | CrashKind::Shutdown => self.kernel.kill(node),
+            CrashKind::PowerOff => self.kernel.power_off(node),
+        }
+    }
+
+    fn runs(&self, node: NodeNumber) -> bool {
+        self.kernel.is_up(node)
+    }
+
+    fn freeze(&mut self, node: NodeNumber) {
+        self.kernel.set_frozen(node, true);
+    }
+
+    fn thaw(&mut self, node: NodeNumber) {
+        self.kernel.set_frozen(node, false);
+    }
+
+    fn change_network(&mut self, change: &mut dyn FnMut(&mut Network)) {
+        self.kernel.settle_all();
+        change(&mut self.kernel.network);
+    }
+
+    fn jump_clock(&mut self, node: NodeNumber, by_ms: i64) {
+        self.kernel.hosts[usize::from(node)].clock_ahead_ms += by_ms;
+    }
+
+    fn slow_disk(&mut self, node: NodeNumber, fault: u16, fsync: Option<Latency>) {
+        let disk = &mut self.kernel.disks[usize::from(node)].times;
+        match fsync {
+            Some(fsync) => disk.slow_down(fault, fsync),
+            None => disk.restore(fault),
+        }
+    }
+
+    fn operate(
+        &mut self,
+        ticket: Ticket,
+        node: NodeNumber,
+        command: CommandLine,
+        patience_us: u64,
+    ) {
+        self.kernel
+            .operate(ticket, self.hosts.operator(), node, command, patience_us);
+    }
+
+    fn start_clients(&mut self) {
+        let workload = &self.scenario.workload;
+        for (number, spec) in (0..).zip(&workload.clients) {
+            let setup = Setup {
+                number,
+                spec,
+                workload,
+                nodes: &self.scenario.cluster.nodes,
+                addresses: &self.addresses,
+                streams: &self.plan.streams,
+                start_us: self.kernel.now_us,
+            };
+            self.kernel
+                .add_client(Client::new(setup), self.hosts.client(number));
+            self.clients += 1;
+        }
+    }
+
+    fn set_load(&mut self, factor: f64) {
+        for client in 0..self.clients {
+            self.kernel.set_rate_factor(client, factor);
+        }
+    }
+
+    fn clients_are_idle(&self) -> bool {
+        self.kernel
+            .clients
+            .iter()
+            .take(self.clients.into())
+            .all(|host| host.client.is_idle())
+    }
+
+    fn take_written(&mut self) -> Vec<WrittenKey> {
+        let clients = self.kernel.clients.iter_mut();
+        let mut keys: Vec<WrittenKey> = clients
+            .flat_map(|host| host.client.take_written())
+            .collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+
+    fn audit(&mut self, keys: Vec<WrittenKey>) {
+        let nodes = &self.scenario.cluster.nodes;
+        let now_us = self.kernel.now_us;
+        let client = Client::auditor(keys, AUDIT_PATIENCE_US, nodes, &self.addresses, now_us);
+        self.auditor = Some(self.kernel.add_client(client, self.hosts.operator()));
+    }
+
+    fn audit_is_over(&self) -> bool {
+        let auditor = self
+            .auditor
+            .map(|number| &self.kernel.clients[usize::from(number)]);
+        auditor.is_some_and(|host| host.client.is_idle())
+    }
+}
+
+/// The zones of all hosts: nodes, clients, the operator.
+fn zones(scenario: &Scenario) -> Vec<u16> {
+    let nodes = scenario.cluster.nodes.iter().map(|node| node.zone);
+    let clients = scenario.workload.clients.iter().map(|client| client.zone);
+    nodes
+        .chain(clients)
+        .map(|zone| zone as u16)
+        .chain([0])
+        .collect()
+}
+
+/// Where a client seems to come from.
+fn client_ip(host: HostNumber) -> IpAddr {
+    let [high, low] = host.to_be_bytes();
+    IpAddr::V4(Ipv4Addr::new(10, 255, high, low))
+}
