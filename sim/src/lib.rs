@@ -10,6 +10,7 @@ pub mod operator;
 pub mod plan;
 pub mod recorder;
 pub mod rng;
+pub mod run;
 pub mod scenario;
 pub mod select;
 pub mod tcp;
@@ -17,5 +18,8 @@ pub mod trace;
 pub mod trace_io;
 pub mod world;
 
-pub use world::{Capabilities, UnknownWorld, WorldKind};
 mod worlds;
+
+pub use run::{Run, RunError, run, run_seeds};
+pub use trace_io::TraceHash;
+pub use world::{Capabilities, UnknownWorld, WorldKind};

@@ -14,8 +14,8 @@ use crate::trace::NodeNumber;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[non_exhaustive]
 pub enum WorldKind {
-    /// The whole server on turmoil's simulated network.
-    Turmoil,
+    /// The node's state machine under a discrete-event scheduler.
+    Event,
 }
 
 /// What a world can do.
@@ -129,13 +129,13 @@ impl Hosts {
 
 impl WorldKind {
     /// Every world of this build.
-    pub const ALL: &'static [Self] = &[Self::Turmoil];
+    pub const ALL: &'static [Self] = &[Self::Event];
 
     /// The name on the command line and in event logs.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Turmoil => "turmoil",
+            Self::Event => "event",
         }
     }
 
@@ -143,14 +143,14 @@ impl WorldKind {
     #[must_use]
     pub const fn capabilities(self) -> Capabilities {
         match self {
-            Self::Turmoil => Capabilities {
+            Self::Event => Capabilities {
                 deterministic: true,
                 power_off: true,
                 clock_jumps: true,
                 slow_disks: true,
                 degraded_links: true,
                 planted_bugs: true,
-                nodes: 100,
+                nodes: 1000,
             },
         }
     }
@@ -193,7 +193,7 @@ mod tests {
         let error = "moon".parse::<WorldKind>().unwrap_err();
         assert_eq!(
             error.to_string(),
-            "there is no world \"moon\"; this build has turmoil"
+            "there is no world \"moon\"; this build has event"
         );
     }
 }

@@ -17,33 +17,22 @@ use crate::operator;
 use crate::plan::Plan;
 use crate::recorder::{Answer, Recorder};
 use crate::rng::Purpose;
+use crate::run::Ended;
 use crate::scenario::{CrashKind, Latency, Scenario};
-use crate::trace::{NodeNumber, Record, StateLoad};
+use crate::trace::{NodeNumber, StateLoad};
 use crate::world::{Hosts, Ticket, World};
 
 /// How long the audit tries to read one key.
 const AUDIT_PATIENCE_US: u64 = 5_000_000;
 
-/// What became of a run.
-#[derive(Debug)]
-pub(crate) struct Outcome {
-    pub(crate) records: Vec<Record>,
-    /// Why the cluster did not form, if it did not.
-    pub(crate) not_formed: Option<String>,
-    /// Events that were worked off.
-    pub(crate) events: u64,
-}
-
 /// Runs a scenario to its end.
-pub(crate) fn run(scenario: &Scenario, plan: &Plan) -> Outcome {
-    let mut world = EventWorld::new(scenario, plan);
+pub(crate) fn run(scenario: &Scenario, plan: &Plan, hosts: Hosts) -> Ended {
+    let mut world = EventWorld::new(scenario, plan, hosts);
     let recorder = Rc::clone(&world.recorder);
     let mut director = Director::new(scenario, plan, world.hosts, Rc::clone(&recorder));
-    let mut events = 0;
     while !director.is_done() {
         let until_us = director.next_wake_us();
         while world.kernel.step(until_us) {
-            events += 1;
             let recorded = world.pass_on_reports();
             if recorded && director.is_listening() {
                 break;
@@ -55,10 +44,9 @@ pub(crate) fn run(scenario: &Scenario, plan: &Plan) -> Outcome {
     }
     let not_formed = director.not_formed().map(str::to_owned);
     let records = recorder.borrow_mut().take_records();
-    Outcome {
+    Ended {
         records,
         not_formed,
-        events,
     }
 }
 
@@ -76,11 +64,7 @@ struct EventWorld<'a> {
 }
 
 impl<'a> EventWorld<'a> {
-    fn new(scenario: &'a Scenario, plan: &'a Plan) -> Self {
-        let hosts = Hosts {
-            nodes: plan.nodes.len() as u16,
-            clients: scenario.workload.clients.len() as u16,
-        };
+    fn new(scenario: &'a Scenario, plan: &'a Plan, hosts: Hosts) -> Self {
         let network = Network::new(
             &scenario.network,
             scenario.cluster.zones.len(),
