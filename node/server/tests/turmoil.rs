@@ -43,6 +43,10 @@ impl Network for TurmoilNetwork {
         Ok(Backlog::new(accept, 511))
     }
 
+    #[allow(
+        clippy::manual_async_fn,
+        reason = "an async fn would borrow the network"
+    )]
     fn connect(&self, to: SocketAddr) -> impl Future<Output = io::Result<Socket>> + 'static {
         async move { TcpStream::connect(to).await.map(socket) }
     }

@@ -307,15 +307,7 @@ enable-debug-command yes
     let kept: Vec<_> = warnings.iter().map(|warning| &*warning.directive).collect();
     assert_eq!(
         kept,
-        [
-            "bind",
-            "cluster-config-file",
-            "appendfilename",
-            "dir",
-            "maxmemory-policy",
-            "logfile",
-            "loglevel"
-        ]
+        ["appendfilename", "maxmemory-policy", "logfile", "loglevel"]
     );
     assert!(
         warnings
