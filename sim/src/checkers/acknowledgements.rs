@@ -303,3 +303,215 @@ fn slow_disk(picture: &Picture<'_>, node: NodeNumber) -> bool {
 fn seconds(at_us: u64) -> f64 {
     at_us as f64 / 1e6
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Log, assert_breaks, assert_valid};
+    use super::*;
+    use crate::scenario::{CrashKind, StallKind};
+    use crate::trace::StateLoad;
+
+    fn whole() -> StateLoad {
+        StateLoad::Whole {
+            current_epoch: 3,
+            last_vote_epoch: 0,
+        }
+    }
+
+    /// Everything is well again; key 1 holds `found`.
+    fn ends(log: &mut Log, found: u64) -> Findings {
+        log.later(10).state("m1", true, StateReason::AllGood);
+        log.converged().audited(1, Some(found), "m1");
+        log.check()
+    }
+
+    #[test]
+    fn writes_to_a_healthy_master_are_fine() {
+        let mut log = Log::formed();
+        log.write(1, 11, "m1", 200).write(1, 12, "m1", 300);
+        assert_valid(&ends(&mut log, 12));
+    }
+
+    #[test]
+    fn a_write_acknowledged_in_state_fail_is_flagged() {
+        let mut log = Log::formed();
+        log.state("m1", false, StateReason::SlotOwnerFailed);
+        log.write(1, 11, "m1", 200).write(1, 12, "m1", 300);
+        let findings = ends(&mut log, 12);
+        assert_breaks(
+            &findings,
+            Code::W,
+            "m1 acknowledged 2 writes while its cluster state was fail",
+        );
+        assert_eq!(findings.violations.len(), 1);
+    }
+
+    #[test]
+    fn a_write_executed_before_the_state_turned_is_fine() {
+        let mut log = Log::formed();
+        log.fact(
+            "m1",
+            Fact::Wrote {
+                write: 11,
+                offset: 200,
+            },
+        );
+        log.stream("m1", 1, 200, 200);
+        log.state("m1", false, StateReason::SlotOwnerFailed);
+        log.later(3).operation(1, Some(11), "m1", 4, Outcome::Ok);
+        assert_valid(&ends(&mut log, 11));
+    }
+
+    #[test]
+    fn a_write_that_nobody_acknowledged_breaks_no_promise() {
+        let mut log = Log::formed();
+        log.state("m1", false, StateReason::SlotOwnerFailed);
+        log.fact(
+            "m1",
+            Fact::Wrote {
+                write: 11,
+                offset: 200,
+            },
+        );
+        log.stream("m1", 1, 200, 200);
+        log.later(500)
+            .operation(1, Some(11), "m1", 501, Outcome::Timeout);
+        assert_valid(&ends(&mut log, 11));
+    }
+
+    #[test]
+    fn a_live_server_is_judged_by_operations_that_began_in_state_fail() {
+        let mut log = Log::formed();
+        log.state("m1", false, StateReason::SlotOwnerFailed);
+        log.later(1).operation(1, Some(11), "m1", 5, Outcome::Ok);
+        log.later(20).operation(1, Some(12), "m1", 5, Outcome::Ok);
+        assert_breaks(
+            &ends(&mut log, 12),
+            Code::W,
+            "m1 acknowledged 1 write while",
+        );
+    }
+
+    fn restarted(after_ms: u64) -> Findings {
+        let mut log = Log::formed();
+        log.at(6000)
+            .crash("m1", CrashKind::Kill)
+            .later(100)
+            .start("m1", whole());
+        log.later(after_ms - 1)
+            .state("m1", true, StateReason::AllGood);
+        log.write(1, 11, "m1", 200);
+        ends(&mut log, 11)
+    }
+
+    #[test]
+    fn a_master_that_writes_too_soon_after_its_start_is_flagged() {
+        assert_breaks(
+            &restarted(1900),
+            Code::W,
+            "within 2 s after it started as a master",
+        );
+        assert_valid(&restarted(2000));
+    }
+
+    #[test]
+    fn a_replica_that_is_promoted_soon_after_its_start_may_write() {
+        let mut log = Log::formed();
+        log.at(6000)
+            .crash("r1", CrashKind::Kill)
+            .later(100)
+            .start("r1", whole());
+        log.later(100).state("r1", true, StateReason::AllGood);
+        let why = redrill_node::RoleChange::Promoted;
+        log.later(100).fact(
+            "r1",
+            Fact::Role {
+                replica_of: None,
+                why,
+            },
+        );
+        log.write(1, 11, "r1", 200);
+        let findings = log.converge_and_check();
+        assert!(
+            !findings.broken().contains(&Code::W),
+            "{:#?}",
+            findings.violations
+        );
+    }
+
+    fn rejoined(after_ms: u64) -> Findings {
+        let mut log = Log::formed();
+        log.at(6000).state("m1", false, StateReason::Minority);
+        log.later(after_ms - 1)
+            .state("m1", true, StateReason::AllGood);
+        log.write(1, 11, "m1", 200);
+        ends(&mut log, 11)
+    }
+
+    #[test]
+    fn a_master_that_rejoins_too_soon_is_flagged() {
+        assert_breaks(
+            &rejoined(900),
+            Code::W,
+            "before the delay after it was in the minority",
+        );
+        assert_valid(&rejoined(1001));
+    }
+
+    /// `m1` is cut off at 6 s with a client and goes on acknowledging until `last_ms` later.
+    fn cut_off(last_ms: u64) -> Log {
+        let mut log = Log::formed();
+        log.at(6000).cut_off(&["m1", "r1"]);
+        log.later(last_ms - 2).write(1, 11, "m1", 200);
+        log
+    }
+
+    #[test]
+    fn a_minority_may_acknowledge_until_the_bound() {
+        assert_valid(&ends(&mut cut_off(2000), 11));
+        let findings = ends(&mut cut_off(2001), 11);
+        assert_breaks(
+            &findings,
+            Code::W,
+            "cut off from the majority since 6.000 s",
+        );
+    }
+
+    #[test]
+    fn a_majority_may_acknowledge_for_ever() {
+        let mut log = Log::formed();
+        log.at(6000).cut_off(&["m1", "r1"]);
+        log.later(10_000).write(1, 11, "m2", 200);
+        let findings = log.converge_and_check();
+        assert!(
+            !findings.broken().contains(&Code::W),
+            "{:#?}",
+            findings.violations
+        );
+    }
+
+    #[test]
+    fn time_in_which_a_cut_off_master_stood_still_does_not_count() {
+        let mut log = Log::formed();
+        log.at(6000).cut_off(&["m1", "r1"]);
+        log.later(10)
+            .process("m1", ProcessChange::Stalled(StallKind::DebugSleep));
+        log.later(9000).process("m1", ProcessChange::Resumed);
+        log.write(1, 11, "m1", 200);
+        assert_valid(&ends(&mut log, 11));
+    }
+
+    #[test]
+    fn a_moved_clock_excuses_delays() {
+        let mut log = Log::formed();
+        log.fault(
+            FaultKind::Clock,
+            &["m1"],
+            Vec::new(),
+            "m1's clock jumps".into(),
+        );
+        log.at(6000).cut_off(&["m1", "r1"]);
+        log.later(9000).write(1, 11, "m1", 200);
+        assert_valid(&ends(&mut log, 11));
+    }
+}

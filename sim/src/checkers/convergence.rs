@@ -233,3 +233,120 @@ fn list_of_holders(picture: &Picture<'_>, nodes: &[NodeNumber]) -> String {
     };
     format!("{} {verb}", picture.names(nodes))
 }
+
+#[cfg(test)]
+mod tests {
+    use redrill_node::{Fact, RoleChange, SlotChange, StateReason};
+
+    use super::super::Verdict;
+    use super::super::testing::{Log, NAMES, THIRDS, assert_breaks, assert_valid, id};
+    use super::*;
+    use crate::scenario::CrashKind;
+    use crate::trace::StateLoad;
+
+    #[test]
+    fn views_that_agree_are_fine() {
+        assert_valid(&Log::formed().converge_and_check());
+    }
+
+    #[test]
+    fn a_view_with_another_owner_is_flagged() {
+        let mut log = Log::formed();
+        log.owned("r3", Some(id("m2")), 9, THIRDS[0], SlotChange::SetSlot);
+        assert_breaks(
+            &log.converge_and_check(),
+            Code::C,
+            "r3 sees slots 0-5460 at m2, but m1 owns them",
+        );
+    }
+
+    #[test]
+    fn a_view_with_another_role_is_flagged() {
+        let mut log = Log::formed();
+        let node = id("r3");
+        for viewer in ["m1", "m2"] {
+            log.fact(
+                viewer,
+                Fact::PeerRole {
+                    node,
+                    replica_of: Some(id("m1")),
+                },
+            );
+        }
+        assert_breaks(
+            &log.converge_and_check(),
+            Code::C,
+            "r3 holds itself for a replica of m3, but m1 and m2 hold it for a replica of m1",
+        );
+    }
+
+    #[test]
+    fn a_replica_of_a_replica_is_flagged() {
+        let mut log = Log::formed();
+        let (node, replica_of) = (id("r3"), Some(id("r1")));
+        log.fact(
+            "r3",
+            Fact::Role {
+                replica_of,
+                why: RoleChange::ReplicaMigration,
+            },
+        );
+        for viewer in NAMES.into_iter().filter(|viewer| *viewer != "r3") {
+            log.fact(viewer, Fact::PeerRole { node, replica_of });
+        }
+        assert_breaks(
+            &log.converge_and_check(),
+            Code::C,
+            "r3 replicates r1, which itself",
+        );
+    }
+
+    #[test]
+    fn a_node_that_does_not_know_another_is_flagged() {
+        let mut log = Log::formed();
+        log.fact("r2", Fact::NodeRemoved { node: id("r3") });
+        assert_breaks(&log.converge_and_check(), Code::C, "r2 does not know r3");
+    }
+
+    #[test]
+    fn an_old_master_that_follows_nobody_is_flagged() {
+        let mut log = Log::formed();
+        log.at(6000).crash("m1", CrashKind::Kill);
+        log.later(1600).agree_on_failure("m1").elect_r1(100);
+        log.later(1000).start(
+            "m1",
+            StateLoad::Whole {
+                current_epoch: 3,
+                last_vote_epoch: 0,
+            },
+        );
+        log.later(10).fact(
+            "m1",
+            Fact::PeerRole {
+                node: id("r1"),
+                replica_of: None,
+            },
+        );
+        log.owned("m1", Some(id("r1")), 4, THIRDS[0], SlotChange::Claimed);
+        log.later(2500).state("m1", true, StateReason::AllGood);
+        assert_breaks(
+            &log.converge_and_check(),
+            Code::C,
+            "m1 lost its slots and is still a master",
+        );
+    }
+
+    #[test]
+    fn a_node_that_is_down_leaves_the_question_open() {
+        let mut log = Log::formed();
+        log.crash("r2", CrashKind::Kill);
+        let findings = log.converge_and_check();
+        assert_eq!(
+            findings.verdict(),
+            Verdict::Unknown,
+            "{:#?}",
+            findings.violations
+        );
+        assert!(findings.unknowns[0].words.contains("r2 did not run"));
+    }
+}

@@ -363,3 +363,100 @@ impl Data {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Log, assert_breaks, assert_valid, history};
+    use super::*;
+
+    #[test]
+    fn a_replica_that_is_a_prefix_is_fine() {
+        let mut log = Log::formed();
+        log.stream("m1", 1, 200, 7).stream("m1", 1, 300, 8);
+        log.later(1).stream("r1", 1, 200, 7);
+        // A replica may stop where its master never did.
+        log.later(1).stream("r1", 1, 250, 9).stream("r1", 1, 300, 8);
+        assert_valid(&log.converge_and_check());
+    }
+
+    #[test]
+    fn a_replica_with_other_data_at_the_same_offset_is_flagged_once() {
+        let mut log = Log::formed();
+        for offset in [200, 300] {
+            log.stream("m1", 1, offset, 7);
+            log.later(1).stream("r1", 1, offset, 6);
+        }
+        let findings = log.converge_and_check();
+        assert_breaks(
+            &findings,
+            Code::D,
+            "m1 and r1 hold different data at offset 200",
+        );
+        assert_eq!(findings.violations.len(), 1);
+    }
+
+    #[test]
+    fn histories_that_forked_are_not_compared() {
+        let mut log = Log::formed();
+        log.stream("m1", 1, 200, 7).stream("r1", 1, 200, 7);
+        let (id, previous) = (history(11), history(1));
+        log.fact(
+            "r1",
+            Fact::ReplicationIdChanged {
+                id,
+                previous,
+                offset: 200,
+            },
+        );
+        log.stream("r1", 11, 300, 5).stream("m1", 1, 300, 6);
+        assert_valid(&log.converge_and_check());
+    }
+
+    #[test]
+    fn a_stream_that_goes_back_is_flagged() {
+        let mut log = Log::formed();
+        log.stream("m1", 1, 300, 7).later(1).stream("m1", 1, 200, 6);
+        assert_breaks(
+            &log.converge_and_check(),
+            Code::D,
+            "went back from offset 300 to 200",
+        );
+    }
+
+    #[test]
+    fn a_full_resync_may_go_back() {
+        let mut log = Log::formed();
+        log.stream("m1", 1, 200, 7)
+            .stream("m1", 1, 300, 8)
+            .stream("r1", 1, 300, 8);
+        log.fact("r1", Fact::SyncStarted { from: None });
+        log.fact(
+            "r1",
+            Fact::FullResyncDone {
+                id: history(1),
+                offset: 200,
+                keys: 0,
+            },
+        );
+        log.stream("r1", 1, 300, 8);
+        assert_valid(&log.converge_and_check());
+    }
+
+    #[test]
+    fn a_promotion_below_what_was_applied_is_flagged() {
+        let mut log = Log::formed();
+        log.stream("m1", 1, 200, 7).stream("r1", 1, 200, 7);
+        log.at(20_000).crash("m1", CrashKind::Kill);
+        log.later(1600).agree_on_failure("m1").elect_r1(150);
+        let whole = crate::trace::StateLoad::Whole {
+            current_epoch: 3,
+            last_vote_epoch: 0,
+        };
+        log.later(1000)
+            .start("m1", whole)
+            .later(10)
+            .m1_follows_r1(200);
+        let words = "r1 was promoted at offset 150, although it had applied 200";
+        assert_breaks(&log.converge_and_check(), Code::D, words);
+    }
+}

@@ -149,3 +149,109 @@ impl Elections {
         findings.violation(Code::V2, at_us, &[first, winner], &[before, place], words);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use redrill_node::FailoverKind;
+
+    use super::super::testing::{Log, assert_breaks, assert_valid};
+    use super::*;
+    use crate::scenario::CrashKind;
+    use crate::trace::StateLoad;
+
+    /// `m1` died, and `r1` asks for votes in epoch 4.
+    fn asked() -> Log {
+        let mut log = Log::formed();
+        log.at(6000).crash("m1", CrashKind::Kill);
+        log.later(1600).agree_on_failure("m1");
+        log.later(700).asks("r1", "m1", 4);
+        log
+    }
+
+    fn ends(log: &mut Log) -> Findings {
+        log.takes_over("r1", "m1", 4, 100, &["m2", "m3", "r2", "r3"]);
+        log.later(1000).start(
+            "m1",
+            StateLoad::Whole {
+                current_epoch: 3,
+                last_vote_epoch: 0,
+            },
+        );
+        log.later(10).m1_follows_r1(100);
+        log.converge_and_check()
+    }
+
+    #[test]
+    fn a_win_with_a_quorum_is_fine() {
+        let mut log = asked();
+        log.later(1)
+            .votes("m2", "r1", "m1", 4)
+            .votes("m3", "r1", "m1", 4);
+        log.later(1)
+            .counts("r1", "m2", 4, 1)
+            .counts("r1", "m3", 4, 2);
+        log.wins("r1", "m1", 4, FailoverKind::Automatic, 100);
+        assert_valid(&ends(&mut log));
+    }
+
+    #[test]
+    fn a_win_one_vote_short_is_flagged() {
+        let mut log = asked();
+        log.later(1).votes("m2", "r1", "m1", 4);
+        log.later(1).counts("r1", "m2", 4, 1);
+        log.wins("r1", "m1", 4, FailoverKind::Automatic, 100);
+        assert_breaks(
+            &ends(&mut log),
+            Code::V2,
+            "1 of the 2 votes it needed (voters: m2)",
+        );
+    }
+
+    #[test]
+    fn a_vote_counted_twice_is_one_vote() {
+        let mut log = asked();
+        log.later(1).votes("m2", "r1", "m1", 4);
+        log.later(1)
+            .counts("r1", "m2", 4, 1)
+            .counts("r1", "m2", 4, 2);
+        log.wins("r1", "m1", 4, FailoverKind::Automatic, 100);
+        assert_breaks(&ends(&mut log), Code::V2, "1 of the 2 votes");
+    }
+
+    #[test]
+    fn a_vote_that_nobody_gave_does_not_count() {
+        let mut log = asked();
+        log.later(1).votes("m2", "r1", "m1", 4);
+        log.later(1)
+            .counts("r1", "m2", 4, 1)
+            .counts("r1", "m3", 4, 2);
+        log.wins("r1", "m1", 4, FailoverKind::Automatic, 100);
+        assert_breaks(&ends(&mut log), Code::V2, "1 of the 2 votes");
+    }
+
+    #[test]
+    fn a_manual_failover_needs_votes_and_a_takeover_does_not() {
+        let mut log = asked();
+        log.later(1).wins("r1", "m1", 4, FailoverKind::Manual, 100);
+        assert_breaks(&ends(&mut log), Code::V2, "0 of the 2 votes");
+
+        let mut log = asked();
+        log.later(1)
+            .wins("r1", "m1", 4, FailoverKind::Takeover, 100);
+        assert_valid(&ends(&mut log));
+    }
+
+    #[test]
+    fn an_epoch_won_twice_is_flagged() {
+        let mut log = asked();
+        log.later(1)
+            .votes("m2", "r1", "m1", 4)
+            .votes("m3", "r1", "m1", 4);
+        log.later(1)
+            .counts("r1", "m2", 4, 1)
+            .counts("r1", "m3", 4, 2);
+        log.wins("r1", "m1", 4, FailoverKind::Automatic, 100);
+        log.later(1).wins("r1", "m1", 4, FailoverKind::Manual, 100);
+        assert_breaks(&ends(&mut log), Code::V2, "r1 won epoch 4 twice");
+    }
+}

@@ -277,3 +277,164 @@ impl Epochs {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use redrill_node::NodeId;
+
+    use super::super::testing::{Log, assert_breaks, assert_valid, id};
+    use super::*;
+
+    const M2: NodeNumber = 1;
+
+    fn saved(log: &mut Log, synced: bool, current_epoch: u64) {
+        let last_vote_epoch = 0;
+        log.event(Event::StateSaved {
+            node: M2,
+            synced,
+            current_epoch,
+            last_vote_epoch,
+        });
+    }
+
+    fn back(log: &mut Log, held: u64, current_epoch: u64) {
+        log.later(500).process("m2", ProcessChange::Started);
+        let outcome = StateLoad::Whole {
+            current_epoch: held,
+            last_vote_epoch: 0,
+        };
+        log.event(Event::StateLoaded { node: M2, outcome });
+        log.started("m2", current_epoch, 0);
+        log.later(2500)
+            .state("m2", true, redrill_node::StateReason::AllGood);
+    }
+
+    #[test]
+    fn an_epoch_that_goes_back_in_one_life_is_flagged() {
+        let mut log = Log::formed();
+        log.fact("m2", Fact::CurrentEpoch { epoch: 9 });
+        log.later(5).fact("m2", Fact::CurrentEpoch { epoch: 8 });
+        assert_breaks(&log.converge_and_check(), Code::V4, "went back from 9 to 8");
+    }
+
+    #[test]
+    fn a_node_that_starts_below_its_state_file_is_flagged() {
+        let mut log = Log::formed();
+        saved(&mut log, true, 5);
+        log.later(10).crash("m2", CrashKind::Kill);
+        back(&mut log, 5, 1);
+        assert_breaks(&log.converge_and_check(), Code::V4, "its state file held 5");
+    }
+
+    #[test]
+    fn an_epoch_only_heard_of_may_go_with_the_power() {
+        let mut log = Log::formed();
+        saved(&mut log, true, 5);
+        log.fact("m2", Fact::CurrentEpoch { epoch: 9 });
+        saved(&mut log, false, 9);
+        log.later(10).crash("m2", CrashKind::PowerOff);
+        back(&mut log, 5, 5);
+        assert_valid(&log.converge_and_check());
+    }
+
+    #[test]
+    fn an_epoch_that_others_saw_must_survive_a_power_loss() {
+        let mut log = Log::formed();
+        saved(&mut log, true, 5);
+        log.fact(
+            "m2",
+            Fact::ConfigEpoch {
+                epoch: 9,
+                why: EpochChange::Bump,
+            },
+        );
+        log.later(1).fact(
+            "m1",
+            Fact::PeerConfigEpoch {
+                node: id("m2"),
+                epoch: 9,
+            },
+        );
+        log.later(10).crash("m2", CrashKind::PowerOff);
+        back(&mut log, 5, 5);
+        assert_breaks(
+            &log.converge_and_check(),
+            Code::V4,
+            "came back with currentEpoch 5",
+        );
+    }
+
+    #[test]
+    fn a_peers_epoch_that_goes_back_in_a_view_is_flagged() {
+        let mut log = Log::formed();
+        log.fact(
+            "m1",
+            Fact::PeerConfigEpoch {
+                node: id("m2"),
+                epoch: 9,
+            },
+        );
+        log.later(5).fact(
+            "m1",
+            Fact::PeerConfigEpoch {
+                node: id("m2"),
+                epoch: 8,
+            },
+        );
+        assert_breaks(
+            &log.converge_and_check(),
+            Code::V4,
+            "m1 held config epoch 9 of m2",
+        );
+    }
+
+    fn collision(log: &mut Log) {
+        log.fact(
+            "m2",
+            Fact::ConfigEpoch {
+                epoch: 3,
+                why: EpochChange::Takeover,
+            },
+        );
+        let node: NodeId = id("m2");
+        log.later(1);
+        for viewer in ["m1", "m3"] {
+            log.fact(viewer, Fact::PeerConfigEpoch { node, epoch: 3 });
+        }
+    }
+
+    #[test]
+    fn two_masters_that_keep_one_config_epoch_are_flagged() {
+        let mut log = Log::formed();
+        collision(&mut log);
+        assert_breaks(
+            &log.converge_and_check(),
+            Code::V4,
+            "both use config epoch 3",
+        );
+    }
+
+    #[test]
+    fn a_collision_that_was_resolved_is_fine() {
+        let mut log = Log::formed();
+        collision(&mut log);
+        log.later(1).fact("m2", Fact::CurrentEpoch { epoch: 4 });
+        log.fact(
+            "m2",
+            Fact::ConfigEpoch {
+                epoch: 4,
+                why: EpochChange::Collision,
+            },
+        );
+        assert_valid(&log.converge_and_check());
+    }
+
+    #[test]
+    fn a_collision_of_a_moment_ago_may_still_be_resolved() {
+        let mut log = Log::formed();
+        log.phase(Phase::Heal).phase(Phase::Converge).later(10_000);
+        collision(&mut log);
+        log.later(500).phase(Phase::Audit);
+        assert_valid(&log.check());
+    }
+}

@@ -371,3 +371,78 @@ impl ChangesService for redrill_node::Fact {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Log, THIRDS};
+    use super::*;
+    use crate::scenario::{CrashKind, StallKind};
+    use crate::trace::{ProcessChange, StateLoad};
+
+    #[test]
+    fn the_gap_of_a_killed_master_ends_with_its_successor() {
+        let mut log = Log::formed();
+        log.trace
+            .header
+            .config
+            .insert("cluster-require-full-coverage".into(), "no".into());
+        log.at(20_000).crash("m1", CrashKind::Kill);
+        log.later(1600).agree_on_failure("m1").elect_r1(100);
+        log.later(1000).start(
+            "m1",
+            StateLoad::Whole {
+                current_epoch: 3,
+                last_vote_epoch: 0,
+            },
+        );
+        log.later(10).m1_follows_r1(100);
+        let exposure = log.converge_and_check().exposure;
+        // Dead at 20.000 s, in r1's place at 22.503 s.
+        assert_eq!(
+            exposure.coverage_gap_us(),
+            2_503_000,
+            "{:#?}",
+            exposure.unserved
+        );
+        assert!(exposure.dual_masters.is_empty());
+    }
+
+    #[test]
+    fn a_stalled_master_that_wakes_beside_its_successor_is_exposure() {
+        let mut log = Log::formed();
+        log.at(20_000)
+            .process("m1", ProcessChange::Stalled(StallKind::Sigstop));
+        log.later(1600).agree_on_failure("m1").elect_r1(100);
+        log.at(25_000).process("m1", ProcessChange::Resumed);
+        for (at_ms, node, write) in [
+            (25_010, "m1", 1),
+            (25_020, "r1", 2),
+            (25_030, "m1", 3),
+            (25_035, "r1", 4),
+        ] {
+            log.at(at_ms)
+                .operation(write, Some(write), node, 1, Outcome::Ok);
+        }
+        log.at(25_050).m1_follows_r1(100);
+        let exposure = log.converge_and_check().exposure;
+        let [dual] = &exposure.dual_masters[..] else {
+            panic!("{exposure:#?}")
+        };
+        assert_eq!((dual.nodes, dual.epochs), ((3, 0), (4, 1)));
+        assert_eq!(dual.slots, [THIRDS[0]]);
+        assert_eq!((dual.from_us, dual.to_us), (25_000_000, 25_050_000));
+        assert_eq!(exposure.dual_master_us(), 10_000);
+    }
+
+    #[test]
+    fn a_slot_nobody_comes_back_for_is_a_gap_until_the_audit() {
+        let mut log = Log::formed();
+        log.at(20_000).crash("m1", CrashKind::Kill);
+        let exposure = log.converge_and_check().exposure;
+        let [gap] = &exposure.unserved[..] else {
+            panic!("{exposure:#?}")
+        };
+        assert_eq!(gap.slots, [THIRDS[0]]);
+        assert_eq!((gap.from_us, gap.to_us), (20_000_000, 30_000_000));
+    }
+}

@@ -216,3 +216,121 @@ fn is_master(picture: &Picture<'_>, listener: NodeNumber, by: NodeNumber) -> boo
         .is_none_or(|node| node.view.peer(by).replica_of.is_none());
     by_own_word || in_view
 }
+
+#[cfg(test)]
+mod tests {
+    use redrill_node::StateReason;
+
+    use super::super::testing::{Log, assert_breaks, assert_valid, id};
+    use super::*;
+
+    /// `m1` and `m2` suspect `r3`.
+    fn suspected() -> Log {
+        let mut log = Log::formed();
+        log.at(7600).suspects("m1", "r3").suspects("m2", "r3");
+        log
+    }
+
+    fn ends(log: &mut Log) -> Findings {
+        log.later(1).state("m1", true, StateReason::AllGood);
+        log.converge_and_check()
+    }
+
+    #[test]
+    fn a_quorum_of_fresh_reports_is_fine() {
+        let mut log = suspected();
+        log.later(300)
+            .reported("m1", "r3", "m2")
+            .marks("m1", "r3", &[("m2", 0)], true);
+        log.later(1).fact(
+            "m3",
+            Fact::FailReceived {
+                node: id("r3"),
+                from: id("m1"),
+            },
+        );
+        assert_valid(&ends(&mut log));
+    }
+
+    #[test]
+    fn one_opinion_short_of_the_quorum_is_flagged() {
+        let mut log = suspected();
+        log.later(300).marks("m1", "r3", &[], true);
+        assert_breaks(
+            &ends(&mut log),
+            Code::F,
+            "m1 marked r3 FAIL on 1 of the 2 opinions",
+        );
+    }
+
+    #[test]
+    fn a_replicas_own_opinion_does_not_count() {
+        let mut log = suspected();
+        log.suspects("r1", "r3");
+        log.later(300)
+            .reported("r1", "r3", "m2")
+            .marks("r1", "r3", &[("m2", 0)], true);
+        assert_breaks(&ends(&mut log), Code::F, "1 of the 2 opinions");
+    }
+
+    #[test]
+    fn a_stale_report_is_flagged() {
+        let mut log = suspected();
+        log.later(300).reported("m1", "r3", "m2");
+        log.later(2500).marks("m1", "r3", &[("m2", 2500)], true);
+        assert_breaks(&ends(&mut log), Code::F, "the report of m2 is 2500 ms old");
+    }
+
+    #[test]
+    fn a_report_by_a_replica_is_flagged() {
+        let mut log = suspected();
+        log.suspects("r2", "r3");
+        log.later(300)
+            .reported("m1", "r3", "r2")
+            .marks("m1", "r3", &[("r2", 0)], true);
+        assert_breaks(
+            &ends(&mut log),
+            Code::F,
+            "r2 was no master when it reported",
+        );
+    }
+
+    #[test]
+    fn a_reporter_that_was_demoted_later_still_counts_in_redis_7_0() {
+        let mut log = suspected();
+        log.later(300).reported("m1", "r3", "m2");
+        let (m2, r2) = (id("m2"), id("r2"));
+        log.fact(
+            "m1",
+            Fact::PeerRole {
+                node: m2,
+                replica_of: Some(r2),
+            },
+        );
+        log.marks("m1", "r3", &[("m2", 0)], true);
+        let broken = ends(&mut log).broken();
+        assert!(!broken.contains(&Code::F), "{broken:?}");
+    }
+
+    #[test]
+    fn a_report_of_a_node_that_suspects_nothing_is_flagged() {
+        let mut log = suspected();
+        log.later(300)
+            .reported("m1", "r3", "m3")
+            .marks("m1", "r3", &[("m3", 0)], true);
+        assert_breaks(&ends(&mut log), Code::F, "m3 never suspected it");
+    }
+
+    #[test]
+    fn a_fail_from_a_node_that_marked_nothing_is_flagged() {
+        let mut log = suspected();
+        log.fact(
+            "m3",
+            Fact::FailReceived {
+                node: id("r3"),
+                from: id("m2"),
+            },
+        );
+        assert_breaks(&ends(&mut log), Code::F, "which never marked it itself");
+    }
+}

@@ -439,7 +439,7 @@ fn majority(picture: &Picture<'_>) -> Option<Majority> {
                     .node(*voter)
                     .is_some_and(|node| node.view.voting_masters() == masters)
         });
-        (voters.len() >= quorum && agree && hear_each_other()).then(|| Majority {
+        (voters.len() >= quorum && agree && hear_each_other()).then_some(Majority {
             masters,
             voters,
             quorum,
@@ -472,5 +472,176 @@ fn judge_recovery(picture: &Picture<'_>, place: usize, at_us: u64, findings: &mu
             (at_us - now.state_since_us) as f64 / 1e6,
         );
         findings.violation(Code::L, at_us, &[node], &[place], words);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use redrill_node::StateReason;
+
+    use super::super::testing::{Log, assert_breaks, assert_valid};
+    use super::*;
+    use crate::scenario::{CrashKind, StallKind};
+    use crate::trace::{ProcessChange, StateLoad};
+
+    /// `m1` dies at 20 s, long after the cluster has settled.
+    fn killed() -> Log {
+        let mut log = Log::formed();
+        log.at(20_000).crash("m1", CrashKind::Kill);
+        log.later(1).fact("r1", Fact::MasterLinkLost);
+        log
+    }
+
+    /// The rest of the story, from a promotion of `r1` on.
+    fn ends(log: &mut Log) -> Findings {
+        log.later(1000).start(
+            "m1",
+            StateLoad::Whole {
+                current_epoch: 3,
+                last_vote_epoch: 0,
+            },
+        );
+        log.later(10).m1_follows_r1(100);
+        log.converge_and_check()
+    }
+
+    fn broken(log: &mut Log) -> Findings {
+        let findings = ends(log);
+        assert_eq!(
+            findings.violations[0].code,
+            Code::L,
+            "{:#?}",
+            findings.violations
+        );
+        findings
+    }
+
+    #[test]
+    fn a_failover_in_time_is_fine() {
+        let mut log = killed();
+        log.later(1700).agree_on_failure("m1").elect_r1(100);
+        assert_valid(&ends(&mut log));
+    }
+
+    #[test]
+    fn a_master_that_nobody_suspects_in_time_is_flagged() {
+        let mut log = killed();
+        log.at(22_001).agree_on_failure("m1").elect_r1(100);
+        assert_breaks(
+            &broken(&mut log),
+            Code::L,
+            "m2 and m3 hear nothing from it, yet too few suspect",
+        );
+    }
+
+    #[test]
+    fn masters_that_do_not_agree_in_time_are_flagged() {
+        let mut log = killed();
+        log.at(21_500).suspects("m2", "m1").suspects("m3", "m1");
+        log.at(23_001).agree_on_failure("m1").elect_r1(100);
+        assert_breaks(
+            &broken(&mut log),
+            Code::L,
+            "could agree, yet nobody marked it FAIL",
+        );
+    }
+
+    #[test]
+    fn a_replica_that_does_not_ask_is_flagged() {
+        let mut log = killed();
+        log.at(21_500).agree_on_failure("m1");
+        log.at(25_000).elect_r1(100);
+        assert_breaks(
+            &broken(&mut log),
+            Code::L,
+            "r1 could ask for votes, yet nobody did",
+        );
+    }
+
+    #[test]
+    fn an_election_that_nobody_wins_is_flagged() {
+        let mut log = killed();
+        log.at(21_500).agree_on_failure("m1");
+        log.later(700).asks("r1", "m1", 4);
+        log.at(40_000).elect_r1(100);
+        let findings = ends(&mut log);
+        let words = "m2 and m3 could vote, yet nobody was elected";
+        assert!(
+            findings
+                .violations
+                .iter()
+                .any(|violation| violation.words.contains(words))
+        );
+    }
+
+    #[test]
+    fn without_a_quorum_nothing_is_promised() {
+        let mut log = killed();
+        log.crash("m2", CrashKind::Kill);
+        log.at(60_000);
+        for node in ["m1", "m2"] {
+            log.start(
+                node,
+                StateLoad::Whole {
+                    current_epoch: 3,
+                    last_vote_epoch: 0,
+                },
+            );
+        }
+        log.later(3000).state("m1", true, StateReason::AllGood);
+        log.state("m2", true, StateReason::AllGood);
+        assert_valid(&log.converge_and_check());
+    }
+
+    #[test]
+    fn without_a_replica_in_sync_nothing_is_promised() {
+        let mut log = Log::formed();
+        log.at(19_000).fact("r1", Fact::MasterLinkLost);
+        log.at(20_000).crash("m1", CrashKind::Kill);
+        log.at(60_000);
+        log.start(
+            "m1",
+            StateLoad::Whole {
+                current_epoch: 3,
+                last_vote_epoch: 0,
+            },
+        );
+        log.later(3000).state("m1", true, StateReason::AllGood);
+        assert_valid(&log.converge_and_check());
+    }
+
+    #[test]
+    fn a_master_that_is_back_in_time_need_not_be_replaced() {
+        let mut log = Log::formed();
+        log.at(20_000)
+            .process("m1", ProcessChange::Stalled(StallKind::Sigstop));
+        log.later(1900).process("m1", ProcessChange::Resumed);
+        assert_valid(&log.converge_and_check());
+    }
+
+    #[test]
+    fn an_operator_blurs_the_picture() {
+        let mut log = Log::formed();
+        let (command, reply) = ("CLUSTER FAILOVER".into(), "OK".into());
+        log.at(19_000).event(Event::Operator {
+            node: 3,
+            command,
+            reply,
+            failed: false,
+        });
+        log.at(20_000).crash("m1", CrashKind::Kill);
+        log.at(24_000).agree_on_failure("m1").elect_r1(100);
+        assert_valid(&ends(&mut log));
+    }
+
+    #[test]
+    fn a_node_that_stays_in_fail_is_flagged() {
+        let mut log = Log::formed();
+        log.state("m3", false, StateReason::Minority);
+        assert_breaks(
+            &log.converge_and_check(),
+            Code::L,
+            "the cluster state of m3 is still fail",
+        );
     }
 }

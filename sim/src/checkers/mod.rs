@@ -426,3 +426,101 @@ impl Rules {
         self.state_file.finish(picture, findings);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::testing::{Log, assert_valid};
+    use super::*;
+    use crate::trace::FaultKind;
+
+    #[test]
+    fn a_healthy_run_is_valid() {
+        assert_valid(&Log::formed().converge_and_check());
+    }
+
+    #[test]
+    fn the_worst_verdict_wins() {
+        assert!(Verdict::Valid < Verdict::Unknown);
+        assert!(Verdict::Unknown < Verdict::Invalid);
+    }
+
+    #[test]
+    fn a_fault_that_touched_nothing_leaves_the_question_open() {
+        let mut log = Log::formed();
+        log.fault(
+            FaultKind::Restart,
+            &[],
+            Vec::new(),
+            "restart of nobody".into(),
+        );
+        let findings = log.converge_and_check();
+        assert_eq!(findings.verdict(), Verdict::Unknown);
+        assert_eq!(
+            findings.unknowns[0].words,
+            "step 1 touched nothing: restart of nobody"
+        );
+    }
+
+    #[test]
+    fn a_step_that_did_not_happen_leaves_the_question_open() {
+        let mut log = Log::formed();
+        let why = "nobody said \"second vote granted\"".into();
+        log.event(Event::FaultMissed { step: 2, why });
+        let findings = log.converge_and_check();
+        assert_eq!(findings.verdict(), Verdict::Unknown);
+        assert!(
+            findings.unknowns[0]
+                .words
+                .starts_with("step 3 did not happen")
+        );
+    }
+
+    #[test]
+    fn a_refused_operators_command_leaves_the_question_open() {
+        let mut log = Log::formed();
+        let (command, reply) = (
+            "CLUSTER FAILOVER".into(),
+            "ERR You should send CLUSTER FAILOVER to a replica".into(),
+        );
+        log.event(Event::Operator {
+            node: 0,
+            command,
+            reply,
+            failed: true,
+        });
+        assert_eq!(log.converge_and_check().verdict(), Verdict::Unknown);
+    }
+
+    #[test]
+    fn a_log_that_stops_in_the_middle_is_not_valid() {
+        let log = Log::formed();
+        let findings = check(&log.trace);
+        assert_eq!(findings.verdict(), Verdict::Unknown);
+        assert_eq!(findings.unknowns[0].words, "the log ends in phase disturb");
+    }
+
+    #[test]
+    fn records_about_nodes_that_the_header_does_not_name_do_no_harm() {
+        let mut log = Log::formed();
+        for node in [6, 600, NodeNumber::MAX] {
+            for fact in [
+                redrill_node::Fact::ManualFailoverReady,
+                redrill_node::Fact::MasterLinkLost,
+            ] {
+                log.event(Event::Node { node, fact });
+            }
+            let change = crate::trace::ProcessChange::Resumed;
+            log.event(Event::Process { node, change });
+            log.event(Event::FaultBegan {
+                step: 0,
+                fault: FaultKind::Block,
+                nodes: vec![node],
+                clients: Vec::new(),
+                words: "cut".into(),
+                cut: vec![(node, 0), (0, node)],
+            });
+            log.event(Event::FaultEnded { step: 0 });
+        }
+        assert_valid(&log.converge_and_check());
+    }
+}

@@ -206,3 +206,108 @@ impl OneVote {
         self.votes.retain(|key, _| key.0 != voter);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Log, assert_breaks, assert_valid};
+    use super::*;
+    use crate::scenario::CrashKind;
+    use crate::trace::StateLoad;
+
+    /// `m2` gave `r1` its vote in epoch 4, and it was counted.
+    fn voted() -> Log {
+        let mut log = Log::formed();
+        log.at(6000).agree_on_failure("m1");
+        log.later(700).asks("r1", "m1", 4);
+        log.later(1).votes("m2", "r1", "m1", 4);
+        log.later(1).counts("r1", "m2", 4, 1);
+        log
+    }
+
+    fn ends(log: &mut Log) -> Findings {
+        log.later(1);
+        for node in ["m1", "m2", "m3", "r1", "r2", "r3"] {
+            log.state(node, true, redrill_node::StateReason::AllGood);
+        }
+        log.converge_and_check()
+    }
+
+    #[test]
+    fn a_vote_in_each_epoch_is_fine() {
+        let mut log = voted();
+        log.later(5000).asks("r1", "m1", 5);
+        log.later(1).votes("m2", "r1", "m1", 5);
+        assert_valid(&ends(&mut log));
+    }
+
+    #[test]
+    fn two_votes_in_one_epoch_are_flagged() {
+        let mut log = voted();
+        log.later(1).votes("m2", "r2", "m2", 4);
+        let findings = ends(&mut log);
+        assert_breaks(
+            &findings,
+            Code::V1,
+            "m2 voted 2 times in epoch 4: for r1, then for r2",
+        );
+        assert_eq!(findings.violations[0].evidence.len(), 2);
+    }
+
+    #[test]
+    fn two_votes_with_a_restart_in_between_are_flagged() {
+        let mut log = voted();
+        log.later(10).crash("m2", CrashKind::Kill);
+        let whole = StateLoad::Whole {
+            current_epoch: 4,
+            last_vote_epoch: 4,
+        };
+        log.later(10).start("m2", whole);
+        log.later(10).votes("m2", "r3", "m3", 4);
+        assert_breaks(&ends(&mut log), Code::V1, "with a restart in between");
+    }
+
+    #[test]
+    fn a_voter_that_forgot_a_counted_vote_is_flagged_when_it_starts() {
+        let mut log = voted();
+        log.later(10).crash("m2", CrashKind::Kill);
+        let whole = StateLoad::Whole {
+            current_epoch: 4,
+            last_vote_epoch: 4,
+        };
+        log.later(10)
+            .process("m2", crate::trace::ProcessChange::Started);
+        log.event(Event::StateLoaded {
+            node: 1,
+            outcome: whole,
+        })
+        .started("m2", 4, 0);
+        assert_breaks(&ends(&mut log), Code::V1, "it can vote again");
+    }
+
+    #[test]
+    fn a_vote_that_a_power_loss_caught_before_it_left_binds_nobody() {
+        let mut log = Log::formed();
+        log.at(6000).agree_on_failure("m1");
+        log.later(700).asks("r1", "m1", 4);
+        let (to, master) = (
+            super::super::testing::id("r1"),
+            super::super::testing::id("m1"),
+        );
+        log.later(1).fact(
+            "m2",
+            Fact::VoteGranted {
+                to,
+                master,
+                epoch: 4,
+            },
+        );
+        log.crash("m2", CrashKind::PowerOff);
+        let whole = StateLoad::Whole {
+            current_epoch: 3,
+            last_vote_epoch: 0,
+        };
+        log.later(500).start("m2", whole);
+        log.later(100).votes("m2", "r1", "m1", 4);
+        assert_valid(&ends(&mut log));
+    }
+}

@@ -119,3 +119,56 @@ pub(super) fn still_claims(picture: &Picture<'_>, owner: NodeNumber, slots: Slot
             .all(|(_, claimant)| claimant == Some(owner))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use redrill_node::{SlotChange, StateReason};
+
+    use super::super::testing::{Log, THIRDS, assert_breaks, assert_valid, id};
+    use super::*;
+
+    /// `m2` and `m3` know that `r1` owns the slots of `m1` under epoch 7; `r3` was cut off and
+    /// knows nothing of it. It asks for votes as if it were a replica of `m1`.
+    fn stale_candidate(learners: &[&str]) -> Log {
+        let mut log = Log::formed();
+        log.at(6000).agree_on_failure("m1");
+        for learner in learners {
+            let node = id("r1");
+            log.fact(learner, Fact::PeerConfigEpoch { node, epoch: 7 });
+            log.owned(learner, Some(node), 7, THIRDS[0], SlotChange::SetSlot);
+        }
+        log.later(700).asks("r3", "m1", 8);
+        log
+    }
+
+    fn ends(log: &mut Log) -> Findings {
+        for node in ["m1", "m2", "m3", "r1", "r2", "r3"] {
+            log.owned(node, Some(id("m1")), 7, THIRDS[0], SlotChange::SetSlot);
+            log.state(node, true, StateReason::AllGood);
+        }
+        log.converge_and_check()
+    }
+
+    #[test]
+    fn a_vote_against_a_newer_owner_is_flagged() {
+        let mut log = stale_candidate(&["m2", "r1"]);
+        log.later(1).votes("m2", "r3", "m1", 8);
+        let words = "rests on config epoch 1, although it knows r1 to own them under 7";
+        assert_breaks(&ends(&mut log), Code::V3, words);
+    }
+
+    #[test]
+    fn a_voter_that_does_not_know_better_may_vote() {
+        let mut log = stale_candidate(&["m3", "r1"]);
+        log.later(1).votes("m2", "r3", "m1", 8);
+        assert_valid(&ends(&mut log));
+    }
+
+    #[test]
+    fn slots_that_their_owner_no_longer_claims_are_free() {
+        // m2 still holds r1 for the owner, but r1 does not claim them itself.
+        let mut log = stale_candidate(&["m2"]);
+        log.later(1).votes("m2", "r3", "m1", 8);
+        assert_valid(&ends(&mut log));
+    }
+}

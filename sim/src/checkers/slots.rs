@@ -207,3 +207,131 @@ impl Slots {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use redrill_node::{NodeId, RoleChange};
+
+    use super::super::testing::{Log, NAMES, THIRDS, assert_breaks, assert_valid, id};
+    use super::*;
+    use crate::scenario::CrashKind;
+    use crate::trace::StateLoad;
+
+    /// `r1` replaced `m1` under epoch 4, and `m1` came back and knows.
+    fn failed_over() -> Log {
+        let mut log = Log::formed();
+        log.at(6000).crash("m1", CrashKind::Kill);
+        log.later(1600).agree_on_failure("m1").elect_r1(100);
+        log.later(1000).start(
+            "m1",
+            StateLoad::Whole {
+                current_epoch: 3,
+                last_vote_epoch: 0,
+            },
+        );
+        log.later(10).m1_follows_r1(100);
+        log
+    }
+
+    fn claimed(log: &mut Log, viewer: &str, owner: NodeId, epoch: u64) {
+        log.owned(viewer, Some(owner), epoch, THIRDS[0], SlotChange::Claimed);
+    }
+
+    #[test]
+    fn a_failover_moves_slots_to_a_higher_epoch() {
+        assert_valid(&failed_over().converge_and_check());
+    }
+
+    #[test]
+    fn a_view_that_gives_slots_back_to_an_older_epoch_is_flagged() {
+        let mut log = failed_over();
+        claimed(&mut log, "m2", id("m1"), 1);
+        claimed(&mut log, "m2", id("r1"), 4);
+        let words = "m2 gave slots 0-5460 of r1 (config epoch 4) to m1 under config epoch 1";
+        assert_breaks(&log.converge_and_check(), Code::S, words);
+    }
+
+    #[test]
+    fn an_equal_epoch_is_not_higher() {
+        let mut log = Log::formed();
+        claimed(&mut log, "m2", id("m3"), 1);
+        claimed(&mut log, "m2", id("m1"), 5);
+        assert_breaks(&log.converge_and_check(), Code::S, "which is not higher");
+    }
+
+    #[test]
+    fn slots_that_their_owner_gave_up_may_move_to_any_epoch() {
+        let mut log = failed_over();
+        // m1 once gave the slots up. m2, which still holds it for the owner, may take any claim.
+        log.owned("m2", Some(id("m1")), 9, THIRDS[0], SlotChange::SetSlot);
+        claimed(&mut log, "m2", id("r1"), 4);
+        assert_valid(&log.converge_and_check());
+    }
+
+    #[test]
+    fn a_promotion_without_a_new_epoch_is_flagged() {
+        let mut log = Log::formed();
+        log.owned("r1", Some(id("r1")), 0, THIRDS[0], SlotChange::Promoted);
+        log.later(1)
+            .owned("r1", Some(id("m1")), 1, THIRDS[0], SlotChange::SetSlot);
+        assert_breaks(
+            &log.converge_and_check(),
+            Code::S,
+            "to r1 under config epoch 0",
+        );
+    }
+
+    #[test]
+    fn two_claimants_at_the_end_are_flagged() {
+        let mut log = Log::formed();
+        let why = RoleChange::Promoted;
+        log.fact(
+            "r1",
+            Fact::Role {
+                replica_of: None,
+                why,
+            },
+        );
+        for viewer in NAMES.into_iter().filter(|viewer| *viewer != "r1") {
+            log.fact(
+                viewer,
+                Fact::PeerRole {
+                    node: id("r1"),
+                    replica_of: None,
+                },
+            );
+        }
+        log.owned("r1", Some(id("r1")), 4, THIRDS[0], SlotChange::Promoted);
+        let words = "slots 0-5460 have two owners by their own word: m1 (config epoch 1) and r1 (config epoch 4)";
+        assert_breaks(&log.converge_and_check(), Code::S, words);
+    }
+
+    #[test]
+    fn slots_without_an_owner_at_the_end_are_flagged() {
+        let mut log = Log::formed();
+        let slots = SlotRange { first: 7, last: 7 };
+        log.owned("m2", None, 0, slots, SlotChange::OwnerGone);
+        assert_breaks(
+            &log.converge_and_check(),
+            Code::S,
+            "in the view of m2 nobody owns slot 7",
+        );
+    }
+
+    #[test]
+    fn slots_that_an_operator_took_away_are_his() {
+        let mut log = Log::formed();
+        let (command, reply) = ("CLUSTER DELSLOTS 7".into(), "OK".into());
+        log.event(Event::Operator {
+            node: 0,
+            command,
+            reply,
+            failed: false,
+        });
+        let slots = SlotRange { first: 7, last: 7 };
+        for viewer in NAMES {
+            log.owned(viewer, None, 0, slots, SlotChange::Operator);
+        }
+        assert_valid(&log.converge_and_check());
+    }
+}

@@ -145,3 +145,78 @@ impl StateFile {
         };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Log, assert_breaks, assert_valid};
+    use super::*;
+
+    /// `m3` saved epoch 5 with a sync, then epoch 6 without, and ended.
+    fn ended(kind: CrashKind) -> Log {
+        let mut log = Log::formed();
+        for (synced, current_epoch) in [(true, 5), (false, 6)] {
+            let last_vote_epoch = 0;
+            log.event(Event::StateSaved {
+                node: 2,
+                synced,
+                current_epoch,
+                last_vote_epoch,
+            });
+        }
+        log.later(10).crash("m3", kind);
+        log.later(100);
+        log
+    }
+
+    fn comes_back(mut log: Log, outcome: StateLoad) -> Findings {
+        log.start("m3", outcome);
+        log.later(2500)
+            .state("m3", true, redrill_node::StateReason::AllGood);
+        log.converge_and_check()
+    }
+
+    fn whole(current_epoch: u64) -> StateLoad {
+        StateLoad::Whole {
+            current_epoch,
+            last_vote_epoch: 0,
+        }
+    }
+
+    #[test]
+    fn a_killed_node_finds_what_it_wrote() {
+        assert_valid(&comes_back(ended(CrashKind::Kill), whole(6)));
+        let older = comes_back(ended(CrashKind::Kill), whole(5));
+        assert_breaks(&older, Code::P, "currentEpoch 5 after 6");
+    }
+
+    #[test]
+    fn after_a_power_loss_what_was_synced_is_enough() {
+        assert_valid(&comes_back(ended(CrashKind::PowerOff), whole(5)));
+        assert_valid(&comes_back(ended(CrashKind::PowerOff), whole(6)));
+        let older = comes_back(ended(CrashKind::PowerOff), whole(4));
+        assert_breaks(&older, Code::P, "currentEpoch 4 after 5");
+    }
+
+    #[test]
+    fn a_torn_or_missing_file_is_flagged() {
+        for (outcome, words) in [(StateLoad::Torn, "is torn"), (StateLoad::Absent, "is gone")] {
+            let findings = comes_back(ended(CrashKind::PowerOff), outcome);
+            assert!(
+                findings.broken().contains(&Code::P),
+                "{:#?}",
+                findings.violations
+            );
+            assert!(findings.violations[0].words.contains(words));
+        }
+    }
+
+    #[test]
+    fn a_second_loss_is_held_against_what_the_first_left() {
+        let mut log = ended(CrashKind::PowerOff);
+        log.start("m3", whole(5))
+            .later(100)
+            .crash("m3", CrashKind::PowerOff);
+        log.later(100);
+        assert_valid(&comes_back(log, whole(5)));
+    }
+}

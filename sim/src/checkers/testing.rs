@@ -572,9 +572,10 @@ impl Log {
         self.event(Event::Operation(operation))
     }
 
-    /// A write that a node executes, streams and acknowledges within 2 ms. Its digest is `write`.
+    /// A write that is issued in a ms, and that a node executes, streams and acknowledges 2 ms
+    /// later. Its digest is `write`.
     pub(super) fn write(&mut self, key: u64, write: u64, node: &str, offset: u64) -> &mut Self {
-        self.later(1).fact(node, Fact::Wrote { write, offset });
+        self.later(2).fact(node, Fact::Wrote { write, offset });
         let shard = match node {
             "r1" => 11,
             master => number(master) as u8 % 3 + 1,
