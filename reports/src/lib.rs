@@ -2,6 +2,7 @@
 
 pub mod html;
 pub mod model;
+pub mod perfetto;
 #[cfg(test)]
 mod sample;
 pub mod terminal;

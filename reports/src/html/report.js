@@ -59,6 +59,7 @@
     const length = clamp(to - from, Math.min(SHORTEST, last - first), last - first);
     view.from = clamp(from, first, last - length);
     view.to = view.from + length;
+    tip.hidden = true;
     later();
   };
   const zoom = (factor, around) => {
@@ -554,7 +555,7 @@
     draw();
     const hit = hits.find((hit) => hit.events && hit.events.includes(event));
     if (hit) tell({ events: [event] }, hit.px, hit.py);
-    voice.textContent = (event.node < 0 ? "" : D.nodes[event.node].name + ", ") + at(event.time) + ": " + event.text + (event.note ? ", " + event.note : "");
+    voice.textContent = (event.node < 0 ? "" : D.nodes[event.node].name + ", ") + at(event.time) + ": " + event.text + (event.note ? " (" + event.note + ")" : "");
   };
   main.addEventListener("keydown", (event) => {
     const keys = {
