@@ -144,7 +144,7 @@ mod tests {
     fn a_promotion_ends_the_slice_of_the_replica_and_begins_that_of_the_master() {
         let r2: Vec<(String, u64, u64)> = events()
             .iter()
-            .filter(|event| event["cat"] == "role" && event["tid"] == 5)
+            .filter(|event| event["ph"] == "X" && event["cat"] == "role" && event["tid"] == 5)
             .map(|event| {
                 let number = |key: &str| event[key].as_u64().unwrap();
                 (
