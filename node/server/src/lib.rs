@@ -9,7 +9,6 @@ mod clock;
 mod control;
 mod disk;
 mod event_loop;
-pub mod kernel;
 mod master;
 mod network;
 mod observer;

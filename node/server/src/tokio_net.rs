@@ -234,3 +234,44 @@ fn write(path: &Path, content: &[u8], sync: bool) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_state_file_is_absent_then_the_last_one_saved_and_nothing_stays_beside_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let disk = FileDisk::new(directory.path().join("nodes.conf"));
+        assert_eq!(disk.load().await.unwrap(), None);
+        for (content, replace, sync) in [
+            ("first, which is longer", Replace::Atomic, true),
+            ("second", Replace::Atomic, false),
+            ("third", Replace::InPlace, true),
+        ] {
+            disk.save(content.into(), replace, sync).await.unwrap();
+            assert_eq!(disk.load().await.unwrap().unwrap(), content.as_bytes());
+            assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_state_file_that_cannot_be_written_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let disk = FileDisk::new(directory.path().join("no such folder/nodes.conf"));
+        assert!(disk.save(vec![1], Replace::Atomic, true).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn an_address_the_host_may_be_without_is_passed_over() {
+        let elsewhere = |optional| BindAddress {
+            ip: IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 1)),
+            optional,
+        };
+        let here = BindAddress::from(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST));
+        let listen = async |bind| TokioNetwork::new(bind, 10).listen(0).await;
+        assert!(listen(vec![here, elsewhere(true)]).await.is_ok());
+        assert!(listen(vec![here, elsewhere(false)]).await.is_err());
+        assert!(listen(vec![elsewhere(true)]).await.is_err());
+    }
+}

@@ -1,4 +1,4 @@
-//! The same server on turmoil's simulated network, its kernel modelled by `redrill_server::kernel`.
+//! The same server on turmoil's simulated network.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,49 +11,105 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::BytesMut;
 use redrill_node::wire::resp::{decode_reply, encode_command};
 use redrill_node::{Config, Mono, Now, Reply, Seed, WallMillis};
-use redrill_server::kernel::{Backlog, BufferSizes, Socket};
-use redrill_server::{Accepted, Clock, Control, Disk, Network, NoObserver, Replace, Server, serve};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use redrill_server::{
+    Accepted, Clock, Control, Disk, Listener, Network, NoObserver, Replace, Server, Stream, serve,
+};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::task::spawn_local;
 use tokio::time::sleep;
 use turmoil::net::{TcpListener, TcpStream};
 
 struct TurmoilNetwork;
 
-impl Network for TurmoilNetwork {
-    type Stream = Socket;
-    type Listener = Backlog<Socket>;
+struct TurmoilStream(TcpStream);
 
-    async fn listen(&self, port: u16) -> io::Result<Backlog<Socket>> {
+/// A listening socket with its backlog: turmoil sets a connection up only when it is accepted.
+struct Backlog(UnboundedReceiver<io::Result<Accepted<TurmoilStream>>>);
+
+impl Network for TurmoilNetwork {
+    type Stream = TurmoilStream;
+    type Listener = Backlog;
+
+    async fn listen(&self, port: u16) -> io::Result<Backlog> {
         let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await?;
-        let accept = async move || {
-            let (stream, peer) = listener.accept().await?;
-            let local = stream.local_addr()?;
-            Ok(Accepted {
-                stream: socket(stream),
-                peer,
-                local,
-            })
-        };
-        Ok(Backlog::new(accept, 511))
+        let (backlog, accepted) = unbounded_channel();
+        spawn_local(async move { while backlog.send(accept(&listener).await).is_ok() {} });
+        Ok(Backlog(accepted))
     }
 
     #[allow(
         clippy::manual_async_fn,
         reason = "an async fn would borrow the network"
     )]
-    fn connect(&self, to: SocketAddr) -> impl Future<Output = io::Result<Socket>> + 'static {
-        async move { TcpStream::connect(to).await.map(socket) }
+    fn connect(&self, to: SocketAddr) -> impl Future<Output = io::Result<TurmoilStream>> + 'static {
+        async move { TcpStream::connect(to).await.map(TurmoilStream) }
     }
 }
 
-fn socket(stream: TcpStream) -> Socket {
-    Socket::new(stream, BufferSizes::default(), Rc::default())
+async fn accept(listener: &TcpListener) -> io::Result<Accepted<TurmoilStream>> {
+    let (stream, peer) = listener.accept().await?;
+    let local = stream.local_addr()?;
+    Ok(Accepted {
+        stream: TurmoilStream(stream),
+        peer,
+        local,
+    })
+}
+
+impl Listener for Backlog {
+    type Stream = TurmoilStream;
+
+    fn poll_accept(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<Accepted<TurmoilStream>>> {
+        self.0
+            .poll_recv(context)
+            .map(|accepted| accepted.expect("the pump runs"))
+    }
+}
+
+impl Stream for TurmoilStream {
+    fn set_nodelay(&mut self, nodelay: bool) -> io::Result<()> {
+        self.0.set_nodelay(nodelay)
+    }
+}
+
+impl AsyncRead for TurmoilStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(context, into)
+    }
+}
+
+impl AsyncWrite for TurmoilStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
+    }
 }
 
 struct TurmoilClock;
@@ -194,7 +250,7 @@ fn a_replica_on_turmoil_takes_over_from_a_master_that_stands_still() {
         assert_eq!(call(4, &["GET", "{06S}"]).await, Reply::bulk("kept"));
         // The frozen process's kernel still accepts; it answers once it goes on.
         let asked = turmoil::sim_elapsed().unwrap();
-        let late = tokio::task::spawn_local(async { call(1, &["PING"]).await });
+        let late = spawn_local(async { call(1, &["PING"]).await });
         sleep(Duration::from_secs(2)).await;
         assert!(!late.is_finished());
         controls[0].thaw();
