@@ -1,5 +1,13 @@
 //! Failure detection and elections, seen from outside on a few nodes.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    unreachable_pub,
+    reason = "a test names what it looks for and fails loudly"
+)]
+
 mod support;
 
 use redrill_node::{Fact, FailoverKind, Reply, VoteRefusal};

@@ -1,5 +1,13 @@
 //! The rules of the cluster protocol, one node at a time: scripted peers speak, the node answers.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    unreachable_pub,
+    reason = "a test names what it looks for and fails loudly"
+)]
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 

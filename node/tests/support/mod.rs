@@ -407,7 +407,7 @@ impl Cluster {
                     }
                 }
                 Action::CloseMaster => self.close_master(host),
-                Action::ToReplica { client, what } => self.to_replica(host, client, what),
+                Action::ToReplica { client, what } => self.feed_replica(host, client, what),
                 Action::Note(fact) => self.facts.push((self.now_us, host, fact)),
             }
         }
@@ -480,7 +480,7 @@ impl Cluster {
         }
     }
 
-    fn to_replica(&mut self, host: usize, client: ClientId, what: ToReplica) {
+    fn feed_replica(&mut self, host: usize, client: ClientId, what: ToReplica) {
         let replica = self
             .masters_of
             .iter()

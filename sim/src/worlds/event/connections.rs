@@ -83,7 +83,7 @@ struct Slot {
 enum State {
     Free,
     Dialling(Dial),
-    Up(Wire),
+    Up(Box<Wire>),
 }
 
 impl Connections {
@@ -281,7 +281,7 @@ impl Kernel {
                     up.set_nodelay(Side::Opener, now_us, &mut self.network);
                 }
                 up.set_nodelay(Side::Accepter, now_us, &mut self.network);
-                slot.state = State::Up(up);
+                slot.state = State::Up(Box::new(up));
                 self.queue
                     .push(opener_us, Event::Connection(wire, Notice::Up(Side::Opener)));
                 self.queue.push(

@@ -49,7 +49,7 @@ pub(super) enum Report {
         last_vote_epoch: u64,
     },
     /// A client has something to tell: an operation ended, or the audit read a key.
-    Client(u16, ClientAction),
+    Client(ClientAction),
     /// An operator's command was answered.
     Answered(Ticket, Reply),
     /// An operator's command will not be answered.
@@ -312,7 +312,7 @@ impl Kernel {
                 }
             }
             ClientAction::Done(_) | ClientAction::Audited { .. } => {
-                self.report(Report::Client(number, action));
+                self.report(Report::Client(action));
             }
         }
     }

@@ -156,7 +156,16 @@ impl Kernel {
                     self.queue.push(until_us, Event::Resume(node));
                     flow = Flow::Sleeps;
                 }
-                action => host.held.push_back(action),
+                action @ (Action::ConnectLink { .. }
+                | Action::SendBus { .. }
+                | Action::CloseLink { .. }
+                | Action::Reply { .. }
+                | Action::CloseClient { .. }
+                | Action::ConnectMaster { .. }
+                | Action::ToMaster(_)
+                | Action::CloseMaster
+                | Action::ToReplica { .. }
+                | Action::Persist { .. }) => host.held.push_back(action),
             }
         }
         self.actions = actions;
@@ -187,7 +196,17 @@ impl Kernel {
                     }
                     self.saved(node);
                 }
-                action => self.send(node, action, &mut written),
+                action @ (Action::ConnectLink { .. }
+                | Action::SendBus { .. }
+                | Action::CloseLink { .. }
+                | Action::Reply { .. }
+                | Action::CloseClient { .. }
+                | Action::ConnectMaster { .. }
+                | Action::ToMaster(_)
+                | Action::CloseMaster
+                | Action::ToReplica { .. }
+                | Action::Note(_)
+                | Action::Sleep { .. }) => self.send(node, action, &mut written),
             }
         }
         for (wire, side) in written.drain(..) {

@@ -90,10 +90,6 @@ impl Wire {
         }
     }
 
-    pub(super) fn host(&self, side: Side) -> HostNumber {
-        self.tcp.host(side)
-    }
-
     pub(super) fn set_nodelay(&mut self, side: Side, now_us: u64, network: &mut Network) {
         self.tcp.set_nodelay(side, true, now_us, network);
     }

@@ -121,7 +121,7 @@ impl<'a> EventWorld<'a> {
                     recorder.state_saving(node, current_epoch, last_vote_epoch);
                     recorder.state_saved(at_us, node, synced);
                 }
-                Report::Client(_, action) => recorder.client_action(at_us, &action),
+                Report::Client(action) => recorder.client_action(at_us, &action),
                 Report::Answered(ticket, reply) => {
                     let failed = matches!(reply, redrill_node::Reply::Error(_));
                     recorder.answered(
