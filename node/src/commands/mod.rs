@@ -4,6 +4,7 @@
 mod call;
 mod client;
 mod cluster;
+mod cluster_slots;
 mod cluster_text;
 mod config;
 mod connection;

@@ -25,9 +25,6 @@ const fn string(spec: Spec, since: &'static str, summary: &'static str) -> Spec 
         .categories(Categories::STRING)
 }
 
-/// The longest string, bytes (`proto-max-bulk-len`).
-const MAX_LEN_BYTES: usize = 512 << 20;
-
 pub(super) const COMMANDS: &[Spec] = &[
     string(
         command("get", 2, FAST_READ, get),
@@ -406,7 +403,7 @@ fn append(call: &mut Call<'_>) -> Outcome {
         }
         Some(place) => {
             let len = call.string(place)?.len() + tail.len();
-            check_len(len)?;
+            check_len(call, len)?;
             call.node.store.append(place, tail);
             len
         }
@@ -416,9 +413,17 @@ fn append(call: &mut Call<'_>) -> Outcome {
     Ok(Reply::Integer(len as i64))
 }
 
-/// `checkStringLength`.
-const fn check_len(len: usize) -> Result<(), CommandError> {
-    if len > MAX_LEN_BYTES {
+/// Even a master is not believed that it made a string longer than this, bytes: rather would the
+/// stream be damaged.
+const MAX_LEN_FROM_MASTER: u64 = 1 << 32;
+
+/// Whether a string may be that long (`checkStringLength`).
+fn check_len(call: &Call<'_>, len: usize) -> Result<(), CommandError> {
+    let max_len = match call.client() {
+        Some(_) => call.node.config.proto_max_bulk_len_bytes,
+        None => MAX_LEN_FROM_MASTER,
+    };
+    if len as u64 > max_len {
         return Err(CommandError::STRING_TOO_LONG);
     }
     Ok(())
@@ -444,7 +449,7 @@ fn setrange(call: &mut Call<'_>) -> Outcome {
         return Ok(Reply::Integer(old.len() as i64));
     }
     let end = offset.saturating_add(part.len());
-    check_len(end)?;
+    check_len(call, end)?;
     let mut new = old.to_vec();
     new.resize(new.len().max(end), 0);
     new[offset..end].copy_from_slice(part);

@@ -42,7 +42,8 @@ pub(super) static DIRECTIVES: &[Directive] = &[
     integer("cluster-announce-bus-port", RUN, 0, 65535, "0"),
     integer("cluster-announce-port", RUN, 0, 65535, "0"),
     integer("cluster-announce-tls-port", RUN, 0, 65535, "0"),
-    integer("cluster-node-timeout", RUN, 0, LONG_MAX, "15000").unit("ms").acts(),
+    // Redis takes up to 64 bits and overflows; 24 days must do.
+    integer("cluster-node-timeout", RUN, 0, INT_MAX, "15000").unit("ms").acts(),
     memory("cluster-link-sendbuf-limit", RUN, 0, u64::MAX, "0"),
     // Replication
     yes_no("repl-disable-tcp-nodelay", RUN, "no"),

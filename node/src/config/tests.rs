@@ -179,8 +179,8 @@ fn a_refused_value_is_told_in_redis_words_with_what_is_taken() {
         refused("shutdown-on-sigterm", "never"),
     ];
     insta::assert_snapshot!(texts.join("\n"), @r#"
-    `cluster-node-timeout 5s`: argument couldn't be parsed into an integer; it takes an integer from 0 (ms)
-    `cluster-node-timeout -1`: argument must be between 0 and 9223372036854775807 inclusive
+    `cluster-node-timeout 5s`: argument couldn't be parsed into an integer; it takes an integer from 0 to 2147483647 (ms)
+    `cluster-node-timeout -1`: argument must be between 0 and 2147483647 inclusive
     `repl-timeout 0`: argument must be between 1 and 2147483647 inclusive
     `cluster-require-full-coverage true`: argument must be 'yes' or 'no'
     `appendfsync sometimes`: argument(s) must be one of the following: everysec, always, no

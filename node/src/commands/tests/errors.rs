@@ -153,6 +153,29 @@ proptest::proptest! {
     }
 }
 
+#[test]
+fn no_number_makes_the_node_panic_by_way_of_its_configuration() {
+    for number in ["0", "1", "2147483647", "9223372036854775807"] {
+        let mut lone = serving();
+        lone.attach_replica();
+        let suspect = lone.know(2, NodeFlags::MASTER);
+        lone.node.cluster.set_owner(1, Some(suspect));
+        for directive in crate::config::Config::directives() {
+            lone.ask(&format!("CONFIG SET {} {number}", directive.name));
+        }
+        for _ in 0..30 {
+            lone.pass_ms(100);
+            lone.cron();
+            lone.ask("SET k v");
+        }
+        lone.become_replica_of(suspect);
+        for _ in 0..30 {
+            lone.pass_ms(1000);
+            lone.cron();
+        }
+    }
+}
+
 /// Every command, and words that mean something to some of them.
 fn words() -> Vec<String> {
     let mut words: Vec<String> = super::super::spec::commands()
@@ -163,5 +186,7 @@ fn words() -> Vec<String> {
                   FORCE HARD ID TYPE normal ON OFF SKIP WRITE 0 1 -1 16383 9223372036854775807 \
                   -9223372036854775808";
     words.extend(others.split_whitespace().map(str::to_owned));
+    let directives = crate::config::Config::directives().iter();
+    words.extend(directives.map(|directive| directive.name.to_owned()));
     words
 }

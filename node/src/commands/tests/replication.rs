@@ -167,6 +167,7 @@ fn a_replica_does_what_its_master_says_and_nothing_on_its_own() {
     apply("PEXPIREAT n 1");
     apply("NONSENSE");
     apply("GET");
+    apply("SETRANGE n 9223372036854775807 x");
     lone.ask("READONLY");
     lone.check(&[("GET foo", r#""v""#), ("GET n", "(nil)"), ("DBSIZE", "2")]);
     lone.pass_ms(11);

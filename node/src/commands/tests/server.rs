@@ -214,6 +214,18 @@ fn writes_stop_when_memory_is_full() {
 }
 
 #[test]
+fn strings_are_only_so_long() {
+    let too_long = "-ERR string exceeds maximum allowed size (proto-max-bulk-len)";
+    serving().check(&[
+        ("CONFIG SET proto-max-bulk-len 1048576", "OK"),
+        ("SETRANGE k 1048575 x", "1048576"),
+        ("SETRANGE k 1048576 x", too_long),
+        ("APPEND k x", too_long),
+        ("STRLEN k", "1048576"),
+    ]);
+}
+
+#[test]
 fn commands_are_described() {
     let mut lone = serving();
     insta::assert_snapshot!(lone.session(&[
