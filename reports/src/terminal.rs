@@ -13,6 +13,7 @@ mod columns;
 mod signs;
 mod story;
 
+use redrill_node::FailoverKind;
 use redrill_sim::trace::Trace;
 use unicode_width::UnicodeWidthStr as _;
 
@@ -216,14 +217,20 @@ fn outcome(page: &mut Page, model: &Model) {
             .into_iter()
             .map(|(part, span)| format!("{} {}", part.name(), seconds(span.length_us())))
             .collect();
-        let since = failover.fault_us.map_or_else(
-            || "without a fault of its master".to_owned(),
-            |fault_us| format!("{} after the fault", seconds(failover.won_us - fault_us)),
-        );
+        let since = match (failover.fault_us, failover.how) {
+            (Some(fault_us), _) => {
+                format!("{} after the fault", seconds(failover.won_us - fault_us))
+            }
+            (None, FailoverKind::Automatic) => "without a fault of its master".to_owned(),
+            (None, FailoverKind::Manual | FailoverKind::Force | FailoverKind::Takeover) => {
+                "on request".to_owned()
+            }
+        };
+        let parts = parts.join(", ");
+        let colon = if parts.is_empty() { "" } else { ": " };
         let words = format!(
-            "{} took the place of {master} {since}: {}.",
-            name(failover.winner),
-            parts.join(", ")
+            "{} took the place of {master} {since}{colon}{parts}.",
+            name(failover.winner)
         );
         page.paragraph(&words, 2);
     }

@@ -29,8 +29,8 @@ pub(super) struct Data {
     nodes: Vec<NodeData>,
     /// How many nodes have no lane.
     hidden: usize,
-    /// From, to, whether it lasts, words.
-    faults: Vec<(u64, u64, bool, String)>,
+    /// From, to, whether it lasts, words, label.
+    faults: Vec<(u64, u64, bool, String, String)>,
     failovers: Vec<FailoverData>,
     slots: Vec<SlotData>,
     clients: Option<ClientData>,
@@ -160,7 +160,8 @@ impl Data {
                 .iter()
                 .map(|fault| {
                     let [from, to] = ends(fault.span);
-                    (from, to, fault.lasts, fault.words.clone())
+                    let label = fault.label().to_owned();
+                    (from, to, fault.lasts, fault.words.clone(), label)
                 })
                 .collect(),
             failovers: failovers(model),

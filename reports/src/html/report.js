@@ -151,7 +151,7 @@
 
     // Faults.
     const rows = [];
-    for (const [from, to, lasts, words] of D.faults) {
+    for (const [from, to, lasts, all, words] of D.faults) {
       if (!seen(from, to)) continue;
       const [l, r] = part(from, to);
       const need = wide(words, true) + 14;
@@ -163,7 +163,7 @@
       const t = y + row * 22;
       out += rect(l, t, Math.max(r, l + 3), t + 18, "var(--fault-bar)") + rect(l, t, l + 3, t + 18, "var(--fault)");
       out += text(start, t + 13, words, "b");
-      area(l, t, Math.max(r, start + need), t + 18, `<div class="when">${at(from)}${lasts ? " to " + at(to) + ", " + lasting(to - from) : ""}</div><b>${esc(words)}</b>`);
+      area(l, t, Math.max(r, start + need), t + 18, `<div class="when">${at(from)}${lasts ? " to " + at(to) + ", " + lasting(to - from) : ""}</div><b>${esc(all)}</b>`);
       wash.push([l, r, from, lasts && to <= view.to]);
     }
     if (rows.length) {
@@ -326,7 +326,10 @@
     };
     const above = middle - 13, below = middle + 22;
     for (const { px, events, first } of [...groups].sort((a, b) => KINDS[a.first.kind].rank - KINDS[b.first.kind].rank)) {
-      const shorts = [...new Set(events.filter((event) => event.story).map((event) => event.short))];
+      const story = events.filter((event) => event.story);
+      const ranks = [...new Set(story.map((event) => KINDS[event.kind].rank))].sort((a, b) => a - b);
+      const least = ranks[Math.min(2, ranks.length - 1)];
+      const shorts = [...new Set(story.filter((event) => KINDS[event.kind].rank <= least).map((event) => event.short))];
       if (!shorts.length) continue;
       const places = [[px - 5, above, "start"], [px - 5, below, "start"], [px + 5, above, "end"], [px + 5, below, "end"]];
       place(shorts.join(" · "), places, left, right) || place(first.short, places, left, right);
@@ -388,10 +391,11 @@
       const level = (us) => y + height - clamp((Math.log10(Math.max(us, 1)) - low) / (high - low), 0, 1) * height;
       out += text(12, y + 10, "latency", "soft", "start", left > 100 ? 11 : 9.5);
       if (left > 100) out += text(12, y + 23, "median, 99 %", "soft");
+      const each = Math.ceil((high - low + 1) / 4);
       for (let decade = low; decade <= high; decade++) {
         const us = 10 ** decade, py = level(us);
         out += line(left, py, right, py, "var(--guide)");
-        if (left > 100) out += text(left - 12, py + 4, us < 1e3 ? us + " µs" : us < 1e6 ? us / 1e3 + " ms" : us / 1e6 + " s", "soft", "end", 10);
+        if (left > 100 && (decade - low) % each === 0) out += text(left - 12, py + 4, us < 1e3 ? us + " µs" : us < 1e6 ? us / 1e3 + " ms" : us / 1e6 + " s", "soft", "end", 10);
       }
       for (const bar of bars) {
         if (!bar.ok) continue;

@@ -1,7 +1,7 @@
 //! The parts of the report that are text and tables.
 
 use maud::{Markup, PreEscaped, html};
-use redrill_node::SlotRange;
+use redrill_node::{FailoverKind, SlotRange};
 use redrill_sim::checkers::{Code, LossCause, LostWrite, Verdict};
 use redrill_sim::trace::NodeNumber;
 
@@ -110,7 +110,8 @@ fn failover_card(model: &Model, failover: &Failover) -> Markup {
                 b { (failover.master.map_or("its master", name)) }
                 @match since {
                     Some(since_us) => { " " b { (length(since_us)) } " after the fault" }
-                    None => { " without a fault of its master" }
+                    None if failover.how == FailoverKind::Automatic => { " without a fault of its master" }
+                    None => { " on request" }
                 }
                 ", epoch " (failover.epoch)
             }

@@ -1,6 +1,6 @@
 //! Failovers and how long each phase of them took.
 
-use redrill_node::Fact;
+use redrill_node::{Fact, FailoverKind};
 use redrill_sim::trace::{Event, NodeNumber, Trace};
 
 use super::lanes::{Lane, Trouble};
@@ -15,6 +15,10 @@ pub struct Failover {
     pub master: Option<NodeNumber>,
     /// The epoch it won.
     pub epoch: u64,
+    /// How it came about.
+    pub how: FailoverKind,
+    /// When an operator's request for it was accepted.
+    pub requested_us: Option<u64>,
     /// When the trouble of the master began that it answers; `None`: it had none.
     pub fault_us: Option<u64>,
     /// When a node first suspected the master.
@@ -27,7 +31,8 @@ pub struct Failover {
     pub election_us: Option<u64>,
     /// When it was promoted.
     pub won_us: u64,
-    /// When the last of the nodes that were in `cluster_state:fail` said ok again.
+    /// When the last of the nodes that were in `cluster_state:fail` at the promotion, and neither
+    /// crashed, stalled nor cut off, said ok again.
     pub state_ok_us: Option<u64>,
 }
 
@@ -38,7 +43,7 @@ pub enum Part {
     Detection,
     /// From the first suspicion to FAIL.
     Agreement,
-    /// From FAIL to the promotion: the delay and the vote.
+    /// From FAIL, or the operator's request, to the promotion: the delay and the vote.
     Election,
     /// From the promotion until every node takes it for granted.
     Promotion,
@@ -64,14 +69,20 @@ impl Failover {
         let instants = [
             (Part::Detection, self.fault_us, self.pfail_us),
             (Part::Agreement, self.pfail_us, self.fail_us),
-            (Part::Election, self.fail_us, Some(self.won_us)),
+            (
+                Part::Election,
+                self.requested_us.or(self.fail_us),
+                Some(self.won_us),
+            ),
             (Part::Promotion, Some(self.won_us), self.state_ok_us),
         ];
         instants
             .into_iter()
             .filter_map(|(part, from, to)| {
                 let (from_us, to_us) = (from?, to?);
-                (from_us <= to_us).then_some((part, Span { from_us, to_us }))
+                // A request that nobody has to be told of ends with the promotion itself.
+                let nothing = part == Part::Promotion && from_us == to_us;
+                (from_us <= to_us && !nothing).then_some((part, Span { from_us, to_us }))
             })
             .collect()
     }
@@ -79,7 +90,13 @@ impl Failover {
     /// From its first instant to its last.
     #[must_use]
     pub fn span(&self) -> Span {
-        let first = [self.fault_us, self.pfail_us, self.fail_us, self.election_us];
+        let first = [
+            self.requested_us,
+            self.fault_us,
+            self.pfail_us,
+            self.fail_us,
+            self.election_us,
+        ];
         Span {
             from_us: first.into_iter().flatten().min().unwrap_or(self.won_us),
             to_us: self.state_ok_us.unwrap_or(self.won_us),
@@ -101,13 +118,20 @@ pub(super) fn failovers(trace: &Trace, lanes: &[Lane]) -> Vec<Failover> {
         .collect();
     let mut failovers: Vec<Failover> = Vec::new();
     for (index, &(won_us, winner, fact)) in facts.iter().enumerate() {
-        let Fact::ElectionWon { epoch, master, .. } = fact else {
+        let Fact::ElectionWon {
+            epoch, master, how, ..
+        } = fact
+        else {
             continue;
         };
         let number = number_of(&trace.header, *master);
-        let fault_us =
-            number.and_then(|master| trouble_before(&lanes[usize::from(master)], won_us));
-        let since = fault_us.unwrap_or(0);
+        let requested = *how != FailoverKind::Automatic;
+        let fault_us = number
+            .filter(|_| !requested)
+            .and_then(|master| trouble_before(&lanes[usize::from(master)], won_us));
+        // Without a fault to count from, only what is recent can belong to it.
+        let recent_us = u64::try_from(trace.header.node_timeout_ms).unwrap_or(0) * 4000;
+        let since = fault_us.unwrap_or(won_us.saturating_sub(recent_us));
         let before = facts[..index].iter().filter(|(at_us, ..)| *at_us >= since);
         let first = |test: &dyn Fn(NodeNumber, &Fact) -> bool| {
             before
@@ -122,9 +146,10 @@ pub(super) fn failovers(trace: &Trace, lanes: &[Lane]) -> Vec<Failover> {
                 .map(|(at_us, ..)| *at_us)
         };
         let failing = |node: NodeNumber| {
-            lanes[usize::from(node)]
-                .state_fail
+            let lane = &lanes[usize::from(node)];
+            lane.state_fail
                 .iter()
+                .filter(|_| !out_of_reach(lane, won_us))
                 .find(|fail| fail.from_us < won_us && won_us <= fail.to_us)
                 .map(|fail| fail.to_us)
         };
@@ -133,13 +158,20 @@ pub(super) fn failovers(trace: &Trace, lanes: &[Lane]) -> Vec<Failover> {
             winner,
             master: number,
             epoch: *epoch,
+            how: *how,
+            requested_us: last(&|node, fact| {
+                node == winner && matches!(fact, Fact::ManualFailoverAccepted { .. })
+            })
+            .filter(|_| requested),
             fault_us,
             pfail_us: first(
                 &|_, fact| matches!(fact, Fact::PossiblyFailing { node } if node == master),
-            ),
+            )
+            .filter(|_| !requested),
             fail_us: first(
                 &|_, fact| matches!(fact, Fact::MarkedFailing { node, .. } if node == master),
-            ),
+            )
+            .filter(|_| !requested),
             scheduled_us: last(&|node, fact| {
                 node == winner && matches!(fact, Fact::ElectionScheduled { .. })
             }),
@@ -167,4 +199,12 @@ fn trouble_before(lane: &Lane, at_us: u64) -> Option<u64> {
         })
         .map(|trouble| trouble.span.from_us)
         .rfind(|&from_us| from_us <= at_us)
+}
+
+/// Whether nobody could expect a node to hear of a promotion.
+fn out_of_reach(lane: &Lane, at_us: u64) -> bool {
+    matches!(
+        lane.trouble_at(at_us),
+        Some(Trouble::Stalled(_) | Trouble::Crashed(_) | Trouble::CutOff)
+    )
 }

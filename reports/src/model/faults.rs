@@ -26,6 +26,14 @@ pub struct FaultBand {
 }
 
 impl FaultBand {
+    /// Its words without the list of everyone it touched, for where there is little room.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        self.words
+            .split_once(" [")
+            .map_or(&self.words, |(label, _)| label)
+    }
+
     /// Whether it touched nothing: then the run tells nothing.
     #[must_use]
     pub fn touched_nothing(&self) -> bool {

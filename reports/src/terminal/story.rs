@@ -59,7 +59,7 @@ pub(super) fn lines(model: &Model) -> Vec<Line> {
     drafts.iter().map(|draft| line(model, draft)).collect()
 }
 
-/// Whether an event is another node saying the same, or what a fault did at that instant.
+/// Whether an event is another node saying the same, or what a fault did.
 fn belongs(draft: &Draft<'_>, event: &EventLine) -> bool {
     let first = draft.events[0];
     let same = first.kind == event.kind
@@ -68,7 +68,7 @@ fn belongs(draft: &Draft<'_>, event: &EventLine) -> bool {
         && draft.events.iter().all(|other| other.node != event.node);
     let effect = first.kind == EventKind::Fault
         && matches!(event.kind, EventKind::Crash | EventKind::Stall)
-        && event.at_us == first.at_us;
+        && draft.effects.iter().all(|other| other.node != event.node);
     same || effect
 }
 

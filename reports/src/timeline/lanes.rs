@@ -191,12 +191,7 @@ fn marks(
     let mut order: Vec<&(f64, Vec<&EventLine>)> = groups.iter().collect();
     order.sort_by_key(|(_, group)| group.iter().map(|event| rank(event.kind)).min());
     for (x, group) in order {
-        let mut words: Vec<&str> = Vec::new();
-        for event in group {
-            if !words.contains(&event.short.as_str()) {
-                words.push(&event.short);
-            }
-        }
+        let words = said(group);
         let important: Vec<&str> = group
             .iter()
             .min_by_key(|event| rank(event.kind))
@@ -220,4 +215,19 @@ fn marks(
             }
         }
     }
+}
+
+/// The labels of what happened at one place: the three that matter most, in order of time.
+fn said<'a>(group: &[&'a EventLine]) -> Vec<&'a str> {
+    let mut ranks: Vec<u8> = group.iter().map(|event| rank(event.kind)).collect();
+    ranks.sort_unstable();
+    ranks.dedup();
+    let least = ranks.get(2).or(ranks.last()).copied().unwrap_or(0);
+    let mut words: Vec<&str> = Vec::new();
+    for event in group.iter().filter(|event| rank(event.kind) <= least) {
+        if !words.contains(&event.short.as_str()) {
+            words.push(&event.short);
+        }
+    }
+    words
 }

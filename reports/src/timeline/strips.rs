@@ -319,11 +319,14 @@ fn latencies(sheet: &mut Sheet, model: &Model, axis: &Axis) {
         let share = ((latency_us.max(1) as f64).log10() - low) / (high - low);
         top + height - share.clamp(0.0, 1.0) * height
     };
+    let each = ((high - low + 1.0) / 4.0).ceil();
     let mut decade = low;
     while decade <= high + 1e-9 {
         let level = top + height - (decade - low) / (high - low) * height;
         sheet.line((axis.left, level), (axis.right, level), RULE, 1.0);
-        side_words(sheet, &latency_words(10_f64.powf(decade)), level + 3.0);
+        if ((decade - low) / each).fract() < 1e-9 {
+            side_words(sheet, &latency_words(10_f64.powf(decade)), level + 3.0);
+        }
         decade += 1.0;
     }
     for (left, right, chunk) in bars(model, axis, &model.clients.all) {

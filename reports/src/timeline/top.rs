@@ -112,9 +112,9 @@ pub(super) fn faults(sheet: &mut Sheet, model: &Model, axis: &Axis) {
     for (fault, (left, right)) in shown {
         let kind = Type::new(11.5).bold();
         let words = if fault.touched_nothing() {
-            format!("{} (touched nothing)", fault.words)
+            format!("{} (touched nothing)", fault.label())
         } else {
-            fault.words.clone()
+            fault.label().to_owned()
         };
         let words = font::fitted(
             &words,
