@@ -6,7 +6,7 @@ use redrill_sim::checkers::{Code, LossCause, LostWrite, Verdict};
 use redrill_sim::trace::NodeNumber;
 
 use super::{RunReport, verdict_words};
-use crate::model::{EventKind, Failover, Model, Weight};
+use crate::model::{EventKind, Failover, Model, Trouble, Weight};
 use crate::text::{length, seconds_since};
 use crate::theme::{INK, Shape, mark};
 
@@ -361,6 +361,10 @@ pub(super) fn legend(model: &Model) -> Markup {
             .iter()
             .any(|event| event.kind == kind && event.weight == Weight::Story)
     };
+    let partly = model
+        .lanes()
+        .flat_map(|lane| &lane.troubles)
+        .any(|trouble| trouble.trouble == Trouble::PartlyCutOff);
     html! {
         div.legend {
             (bar("var(--master)", None, 16, "master"))
@@ -368,6 +372,9 @@ pub(super) fn legend(model: &Model) -> Markup {
             (bar("var(--pale)", Some("stalled"), 16, "stands still"))
             (bar("var(--gone)", Some("crashed"), 16, "crashed"))
             (bar("var(--pale)", Some("cutoff"), 16, "cut off"))
+            @if partly {
+                (bar("var(--pale)", Some("partly"), 16, "cut off from some hosts"))
+            }
             (bar("var(--bad)", None, 4, "cluster state fail"))
             (bar("var(--served)", None, 16, "slots served"))
             (bar("var(--cutoff)", Some("cutoff"), 16, "served only by a node that is cut off"))

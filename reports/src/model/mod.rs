@@ -104,7 +104,7 @@ impl Model {
         let lanes = lanes::lanes(trace, run);
         let slots = slots::strip(trace, run, &lanes);
         let failovers = failovers::failovers(trace, &lanes);
-        let window = window::around_incident(trace, run, origin_us, &slots, !faults.is_empty());
+        let window = window::around_incident(trace, run, origin_us, &slots, &faults);
         Self {
             header: trace.header.clone(),
             run,

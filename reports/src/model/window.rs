@@ -4,6 +4,7 @@ use redrill_node::Fact;
 use redrill_sim::trace::{Event, Trace};
 
 use super::Span;
+use super::faults::FaultBand;
 use super::slots::SlotStrip;
 
 /// What is shown before the fault and after recovery.
@@ -13,15 +14,16 @@ const MARGIN_US: u64 = 2_000_000;
 const SHORTEST_US: u64 = 6_000_000;
 
 /// From 2 s before the first fault to 2 s after recovery: after the last replica was promoted,
-/// the last slot was served again and the last claim was settled. The whole run without a fault.
+/// the last slot was served again and the last claim was settled. If the faults did nothing of
+/// that, to 2 s after the last of them. The whole run without a fault.
 pub(super) fn around_incident(
     trace: &Trace,
     run: Span,
     origin_us: u64,
     slots: &SlotStrip,
-    faulty: bool,
+    faults: &[FaultBand],
 ) -> Span {
-    if !faulty {
+    if faults.is_empty() {
         return run;
     }
     let mut recovered_us = origin_us;
@@ -42,6 +44,10 @@ pub(super) fn around_incident(
         {
             recovered_us = recovered_us.max(record.at_us);
         }
+    }
+    if recovered_us == origin_us {
+        let ends = faults.iter().map(|fault| fault.span.to_us);
+        recovered_us = ends.max().unwrap_or(origin_us);
     }
     let from_us = origin_us.saturating_sub(MARGIN_US);
     let to_us = (recovered_us + MARGIN_US).max(from_us + SHORTEST_US);

@@ -54,6 +54,15 @@ pub(super) fn draw(sheet: &mut Sheet, model: &Model) {
         ),
         (Key::Bar(VERMILLION, None, 8.0), "nobody"),
     ];
+    let partly = model
+        .lanes()
+        .flat_map(|lane| &lane.troubles)
+        .any(|trouble| trouble.trouble == Trouble::PartlyCutOff);
+    let partly_key = Key::Bar(master.lighter(0.35), trouble(Trouble::PartlyCutOff), 8.0);
+    let mut bars = bars.into_iter().collect::<Vec<_>>();
+    if partly {
+        bars.insert(5, (partly_key, "cut off from some hosts"));
+    }
     row(sheet, &bars);
     let marks = [
         (EventKind::Pfail, "suspected (PFAIL)"),
