@@ -175,6 +175,17 @@ impl<'a> Director<'a> {
         !self.triggers.is_empty() || !self.asked.is_empty()
     }
 
+    /// Whether the director must be asked now: because it is time, because a step may be
+    /// triggered by what was recorded, or because a command was answered.
+    #[must_use]
+    pub fn is_due(&self, now_us: u64) -> bool {
+        if self.next_wake_us() <= now_us {
+            return true;
+        }
+        let recorder = self.recorder.borrow();
+        !self.triggers.is_empty() && recorder.len() > self.seen || recorder.has_answers()
+    }
+
     /// Whether the run is over.
     #[must_use]
     pub fn is_done(&self) -> bool {

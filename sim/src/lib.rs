@@ -11,6 +11,8 @@ pub mod plan;
 pub mod recorder;
 pub mod rng;
 pub mod run;
+#[cfg(test)]
+pub(crate) mod samples;
 pub mod scenario;
 pub mod select;
 pub mod tcp;

@@ -135,15 +135,15 @@ impl Recorder {
         self.records.is_empty()
     }
 
+    /// Whether commands were answered that nobody has heard of yet.
+    #[must_use]
+    pub fn has_answers(&self) -> bool {
+        !self.answers.is_empty()
+    }
+
     /// The answer to a command, once.
     pub fn take_answer(&mut self, ticket: Ticket) -> Option<Answer> {
         self.answers.remove(&ticket)
-    }
-
-    /// All records.
-    #[must_use]
-    pub fn into_records(self) -> Vec<Record> {
-        self.records
     }
 
     /// Takes all records.

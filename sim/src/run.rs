@@ -71,6 +71,8 @@ pub fn run(scenario: &Scenario, seed: u64, world: WorldKind) -> Result<Run, RunE
     };
     let ended = match world {
         WorldKind::Event => worlds::event::run(scenario, &plan, hosts),
+        WorldKind::Turmoil => worlds::turmoil::run(scenario, &plan, hosts)
+            .map_err(|why| RunError::World { world, why })?,
     };
     let header = header(scenario, &plan, seed, world);
     let trace = Trace {

@@ -16,6 +16,8 @@ use crate::trace::NodeNumber;
 pub enum WorldKind {
     /// The node's state machine under a discrete-event scheduler.
     Event,
+    /// The whole server on turmoil's simulated network.
+    Turmoil,
 }
 
 /// What a world can do.
@@ -129,13 +131,14 @@ impl Hosts {
 
 impl WorldKind {
     /// Every world of this build.
-    pub const ALL: &'static [Self] = &[Self::Event];
+    pub const ALL: &'static [Self] = &[Self::Event, Self::Turmoil];
 
     /// The name on the command line and in event logs.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Event => "event",
+            Self::Turmoil => "turmoil",
         }
     }
 
@@ -151,6 +154,15 @@ impl WorldKind {
                 degraded_links: true,
                 planted_bugs: true,
                 nodes: 1000,
+            },
+            Self::Turmoil => Capabilities {
+                deterministic: true,
+                power_off: true,
+                clock_jumps: true,
+                slow_disks: true,
+                degraded_links: true,
+                planted_bugs: true,
+                nodes: 100,
             },
         }
     }
@@ -193,7 +205,7 @@ mod tests {
         let error = "moon".parse::<WorldKind>().unwrap_err();
         assert_eq!(
             error.to_string(),
-            "there is no world \"moon\"; this build has event"
+            "there is no world \"moon\"; this build has event, turmoil"
         );
     }
 }

@@ -1,3 +1,4 @@
 //! Where drills run.
 
 pub(crate) mod event;
+pub(crate) mod turmoil;
