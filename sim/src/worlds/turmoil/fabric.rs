@@ -270,13 +270,9 @@ impl Fabric {
     /// Does what a kernel has to do by now. When it has to be called again.
     pub(super) fn work(&mut self, kernel: KernelNumber, now_us: u64, waker: &Waker) -> u64 {
         self.kernels[kernel].waker = None;
-        loop {
-            let Some(&(at_us, wire, side)) = self.kernels[kernel].due.first() else {
-                break;
-            };
-            if at_us > end_of_tick(now_us) {
-                break;
-            }
+        while let Some(&(at_us, wire, side)) = self.kernels[kernel].due.first()
+            && at_us <= end_of_tick(now_us)
+        {
             self.kernels[kernel].due.pop_first();
             if let Some(Some(both)) = self.wires.get_mut(wire.0) {
                 both.ends[side as usize].scheduled_us = NEVER;

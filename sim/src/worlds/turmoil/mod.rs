@@ -5,8 +5,6 @@ mod clients;
 mod fabric;
 mod host;
 mod socket;
-#[cfg(test)]
-mod tests;
 mod time;
 
 use std::cell::RefCell;
