@@ -124,8 +124,8 @@ impl Strings {
 }
 
 impl Data {
-    /// The data of a picture; `lost_us` are the times at which lost writes were acknowledged.
-    pub(super) fn of(model: &Model, lost_us: &[u64]) -> Self {
+    /// The data of a picture.
+    pub(super) fn of(model: &Model) -> Self {
         let mut strings = Strings::default();
         let mut nodes: Vec<(NodeNumber, NodeData)> = model
             .lanes()
@@ -166,7 +166,7 @@ impl Data {
                 .collect(),
             failovers: failovers(model),
             slots,
-            clients: clients(model, lost_us),
+            clients: clients(model),
             kinds: EventKind::ALL.iter().map(|&kind| kind_data(kind)).collect(),
             events,
             strings: strings.texts,
@@ -307,7 +307,7 @@ fn slots(model: &Model, strings: &mut Strings) -> Vec<SlotData> {
         .collect()
 }
 
-fn clients(model: &Model, lost_us: &[u64]) -> Option<ClientData> {
+fn clients(model: &Model) -> Option<ClientData> {
     let ClientStrip {
         bucket_us,
         all,
@@ -317,12 +317,6 @@ fn clients(model: &Model, lost_us: &[u64]) -> Option<ClientData> {
     } = &model.clients;
     if ok + failed == 0 {
         return None;
-    }
-    let mut lost: BTreeMap<usize, u32> = BTreeMap::new();
-    for at_us in lost_us {
-        if let Ok(bucket) = usize::try_from(at_us / bucket_us) {
-            *lost.entry(bucket).or_default() += 1;
-        }
     }
     let column = |count: &dyn Fn(&Bucket) -> u32, buckets: &[Bucket]| -> Vec<u32> {
         buckets.iter().map(count).collect()
@@ -356,7 +350,12 @@ fn clients(model: &Model, lost_us: &[u64]) -> Option<ClientData> {
                 failed: column(&failed_of, buckets),
             })
             .collect(),
-        lost,
+        lost: all
+            .iter()
+            .enumerate()
+            .filter(|(_, bucket)| bucket.lost > 0)
+            .map(|(index, bucket)| (index, bucket.lost))
+            .collect(),
     })
 }
 

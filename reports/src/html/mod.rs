@@ -32,15 +32,8 @@ pub struct RunReport<'a> {
 /// The report as an HTML document.
 #[must_use]
 pub fn report(run: &RunReport<'_>) -> String {
-    let model = Model::of(run.trace);
-    let lost_us: Vec<u64> = run
-        .findings
-        .ledger
-        .lost
-        .iter()
-        .map(|lost| lost.acknowledged_us)
-        .collect();
-    let data = Data::of(&model, &lost_us);
+    let model = Model::of(run.trace).with_losses(&run.findings.ledger);
+    let data = Data::of(&model);
     let left_out = data.left_out;
     // Numbers, texts and lists always become JSON; if not, the page says so by lacking them.
     let json = data.to_json().unwrap_or_else(|_| "null".to_owned());

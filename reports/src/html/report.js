@@ -177,7 +177,7 @@
       if (!seen(from, to)) continue;
       out += text(left - 12, y + 24, title, "soft", "end");
       const leftOut = [];
-      let end = left;
+      let end = left, written = left;
       for (const [name, from, to] of parts) {
         const words = name + " " + lasting(to - from);
         if (!seen(from, to)) { leftOut.push(words); continue; }
@@ -185,19 +185,23 @@
         end = Math.max(end, r);
         out += rect(l, y + 17, Math.max(r, l + 1.5), y + 24, `var(--${name})`);
         out += line(l, y + 14, l, y + 27, "var(--ink)") + line(r, y + 14, r, y + 27, "var(--ink)");
-        if (wide(words) + 6 <= r - l) out += text((l + r) / 2, y + 12, words, "", "middle");
-        else leftOut.push(words);
+        if (wide(words) + 6 <= r - l) {
+          out += text((l + r) / 2, y + 12, words, "", "middle");
+          written = (l + r + wide(words)) / 2;
+        } else leftOut.push(words);
         area(l, y + 4, r, y + 28, `<b>${esc(title)}</b><div>${esc(words)}</div><div class="when">${at(from)} to ${at(to)}</div>`);
       }
       const rest = leftOut.join(" · ");
       if (rest && end + 8 + wide(rest) <= right) out += text(end + 8, y + 24, rest);
       else if (rest && x(from) - 8 - wide(rest) >= left) out += text(x(from) - 8, y + 24, rest, "", "end");
+      else if (rest && written + 12 + wide(rest) <= right) out += text(right, y + 12, rest, "", "end");
       y += 34;
     }
 
     const rules = ticks(view.from, view.to, left, right);
     for (const [px, words, zero] of rules) {
       const anchor = px > right - 20 ? "end" : px < left + 12 ? "start" : "middle";
+      if (zero) out += rect(px - wide(words, true) / 2 - 3, y + 2, px + wide(words, true) / 2 + 3, y + 18, "var(--paper)");
       out += text(px, y + 13, words, zero ? "b" : "soft", anchor);
     }
     if (W >= 700) out += text(left - 12, y + 13, "since first fault", "soft", "end");
@@ -372,7 +376,7 @@
       const gap = bar.r - bar.l > 2.5 ? .6 : 0;
       out += rect(bar.l, base - bar.ok * up, bar.r - gap, base, "var(--ok)");
       if (bar.failed) out += rect(bar.l, base + 1.5, bar.r - gap, base + 1.5 + Math.max(bar.failed * down, 2), "var(--bad)");
-      if (bar.lost) out += `<path d="M${(bar.l + bar.r) / 2 - 4} ${base - 12}l8 8m0-8l-8 8" stroke="var(--paper)" stroke-width="5"/><path d="M${(bar.l + bar.r) / 2 - 4} ${base - 12}l8 8m0-8l-8 8" stroke="var(--ink)" stroke-width="2.4"/>`;
+      if (bar.lost) out += rect(bar.l, base - Math.max(bar.lost * up, 2.5), bar.r - gap, base, "var(--ink)");
       const sums = kinds.map((name, kind) => {
         let count = 0;
         for (let i = bar.from; i < bar.to; i++) count += (failures[i] || [])[kind] || 0;

@@ -380,6 +380,9 @@ pub(super) fn legend(model: &Model) -> Markup {
             (bar("var(--cutoff)", Some("cutoff"), 16, "served only by a node that is cut off"))
             (bar("var(--contested)", Some("stalled"), 16, "two claimants"))
             (bar("var(--nobody)", None, 16, "served by nobody"))
+            @if model.clients.all.iter().any(|bucket| bucket.lost > 0) {
+                (bar("var(--ink)", None, 16, "acknowledged and lost"))
+            }
             @for &kind in EventKind::ALL {
                 @if happened(kind) && !matches!(kind, EventKind::Fault | EventKind::FaultEnded) {
                     span { (still_mark(kind)) (kind.words()) }

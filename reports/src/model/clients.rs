@@ -33,6 +33,8 @@ pub struct ClientStrip {
 pub struct Bucket {
     /// Operations acknowledged.
     pub ok: u32,
+    /// Of them, writes that the audit did not find.
+    pub lost: u32,
     /// Operations that failed, by how.
     pub failed: Failures,
     /// Median latency of what was acknowledged, microseconds.
@@ -58,6 +60,18 @@ pub struct Failures {
     pub redirects: u32,
     /// Another error.
     pub error: u32,
+}
+
+impl ClientStrip {
+    /// Marks acknowledged writes as lost, by the times of their acknowledgement.
+    pub(super) fn mark_lost(&mut self, acknowledged_us: impl Iterator<Item = u64>) {
+        for at_us in acknowledged_us {
+            let index = usize::try_from(at_us / self.bucket_us).unwrap_or(usize::MAX);
+            if let Some(bucket) = self.all.get_mut(index) {
+                bucket.lost += 1;
+            }
+        }
+    }
 }
 
 impl Failures {

@@ -14,6 +14,7 @@ mod window;
 use std::collections::{BTreeMap, BTreeSet};
 
 use redrill_node::NodeId;
+use redrill_sim::checkers::Ledger;
 use redrill_sim::trace::{Event, Header, NodeNumber, Phase, Trace};
 use serde::Serialize;
 
@@ -118,6 +119,14 @@ impl Model {
             slots,
             clients: clients::strip(trace, run),
         }
+    }
+
+    /// The picture with the acknowledged writes that were lost in it.
+    #[must_use]
+    pub fn with_losses(mut self, ledger: &Ledger) -> Self {
+        let lost = ledger.lost.iter().map(|lost| lost.acknowledged_us);
+        self.clients.mark_lost(lost);
+        self
     }
 
     /// All lanes, zone by zone.

@@ -1,8 +1,8 @@
 //! Time across the picture.
 
-use super::sheet::{Anchor, Sheet, Type};
+use super::sheet::{Anchor, Box2, Sheet, Type};
 use crate::model::{Model, Span};
-use crate::theme::{INK, RULE};
+use crate::theme::{INK, PAPER, RULE};
 
 /// Maps instants to places.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -85,7 +85,18 @@ impl Axis {
             } else {
                 Anchor::Middle
             };
-            sheet.text(seconds_words(seconds), (x, baseline), kind.anchor(anchor));
+            let kind = kind.anchor(anchor);
+            let words = seconds_words(seconds);
+            if seconds.abs() < 1e-9 {
+                // The first fault's line runs behind it.
+                let space = kind.space(&words, (x, baseline));
+                let (left, right) = (space.left - 3.0, space.right + 3.0);
+                sheet.fill(
+                    Box2::new(left, space.top - 2.0, right, space.bottom + 2.0),
+                    PAPER,
+                );
+            }
+            sheet.text(words, (x, baseline), kind);
         }
         let kind = Type::new(11.0).soft().anchor(Anchor::Right);
         sheet.text("since first fault", (self.left - 24.0, baseline), kind);

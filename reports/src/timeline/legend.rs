@@ -63,6 +63,9 @@ pub(super) fn draw(sheet: &mut Sheet, model: &Model) {
     if partly {
         bars.insert(5, (partly_key, "cut off from some hosts"));
     }
+    if model.clients.all.iter().any(|bucket| bucket.lost > 0) {
+        bars.push((Key::Bar(INK, None, 8.0), "acknowledged and lost"));
+    }
     row(sheet, &bars);
     let marks = [
         (EventKind::Pfail, "suspected (PFAIL)"),

@@ -16,6 +16,7 @@ mod top;
 use std::fmt::Write as _;
 
 use plotters::prelude::{BitMapBackend, SVGBackend};
+use redrill_sim::checkers;
 use redrill_sim::trace::Trace;
 
 use crate::model::{Model, Span};
@@ -78,7 +79,7 @@ pub(crate) fn svg_without_fonts(trace: &Trace, options: &Options) -> Result<Stri
 }
 
 fn document(trace: &Trace, options: &Options, fonts: bool) -> Result<String, DrawError> {
-    let model = Model::of(trace);
+    let model = with_losses(trace);
     let sheet = lay_out(&model, options);
     let units = |length: f64| (length * SVG_UNITS).round() as u32;
     let mut body = String::new();
@@ -96,7 +97,7 @@ fn document(trace: &Trace, options: &Options, fonts: bool) -> Result<String, Dra
 /// # Errors
 /// [`DrawError`] if the backend or the encoder fails, which a run cannot cause.
 pub fn png(trace: &Trace, options: &Options) -> Result<Vec<u8>, DrawError> {
-    let sheet = lay_out(&Model::of(trace), options);
+    let sheet = lay_out(&with_losses(trace), options);
     let density = f64::from(options.density.max(1));
     let device = |length: f64| (length * density).round() as u32;
     let size = (device(sheet.width), device(sheet.y));
@@ -115,6 +116,10 @@ pub fn png(trace: &Trace, options: &Options) -> Result<Vec<u8>, DrawError> {
     writer.write_image_data(&pixels)?;
     writer.finish()?;
     Ok(file)
+}
+
+fn with_losses(trace: &Trace) -> Model {
+    Model::of(trace).with_losses(&checkers::check(trace).ledger)
 }
 
 /// Room left of the plot for names, and at its right.

@@ -215,10 +215,14 @@ pub(super) fn clients(sheet: &mut Sheet, model: &Model, axis: &Axis) {
     if model.clients.ok + model.clients.failed == 0 {
         return;
     }
-    let words = format!(
+    let lost: u32 = model.clients.all.iter().map(|bucket| bucket.lost).sum();
+    let mut words = format!(
         "{} acknowledged, {} failed",
         model.clients.ok, model.clients.failed
     );
+    if lost > 0 {
+        words.push_str(&format!(", {lost} acknowledged and lost"));
+    }
     head(sheet, "clients", &words);
     sheet.y += 6.0;
     rates(sheet, model, axis);
@@ -290,6 +294,12 @@ fn rates(sheet: &mut Sheet, model: &Model, axis: &Axis) {
         let ok = f64::from(ok(chunk)) * scale;
         let failed = f64::from(failed(chunk)) * down;
         sheet.fill(Box2::new(left, base - ok, right - 0.6, base), GREEN);
+        let lost: u32 = chunk.iter().map(|bucket| bucket.lost).sum();
+        if lost > 0 {
+            let lost = (f64::from(lost) * scale).max(2.5);
+            let area = Box2::new(left, base - lost, right - 0.6, base);
+            sheet.fill(area, INK);
+        }
         if failed > 0.0 {
             let area = Box2::new(left, base + 1.0, right - 0.6, base + 1.0 + failed.max(2.0));
             sheet.fill(area, VERMILLION);
