@@ -1,6 +1,7 @@
 //! Reports on a redrill run: pure functions of the event log.
 
 pub mod html;
+pub mod junit;
 pub mod model;
 pub mod perfetto;
 #[cfg(test)]
