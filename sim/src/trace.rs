@@ -109,7 +109,8 @@ pub enum Event {
     },
     /// A node reported something.
     Node {
-        /// Which node.
+        /// Which node. Called `on` in the log: a fact has a `node` of its own.
+        #[serde(rename = "on")]
         node: NodeNumber,
         /// What.
         #[serde(flatten)]

@@ -232,11 +232,18 @@ mod tests {
             current_epoch: 4,
             last_vote_epoch: 3,
         };
+        let suspected = Fact::PossiblyFailing {
+            node: NodeId([2; 20]),
+        };
         let events = [
             Event::Phase { phase: Phase::Form },
             Event::Node {
                 node: 0,
                 fact: refused,
+            },
+            Event::Node {
+                node: 0,
+                fact: suspected,
             },
             Event::StateLoaded {
                 node: 0,
@@ -268,7 +275,7 @@ mod tests {
         let mut text = written(&trace());
         text.push_str("{\"at_us\":1,\"event\":\"earthquake\"}\n");
         let error = read(text.as_bytes()).unwrap_err();
-        assert_eq!(error.to_string(), "line 6 of the event log is not a record");
+        assert_eq!(error.to_string(), "line 7 of the event log is not a record");
         let cut = &text[..text.len() / 2];
         assert!(matches!(read(cut.as_bytes()), Err(TraceError::Line { .. })));
         assert!(matches!(read(&b""[..]), Err(TraceError::Empty)));
