@@ -38,6 +38,7 @@ pub(crate) enum Audience {
 
 /// The gossip half of `clusterCron`: reconnects, pings, suspicions. True if a peer became PFAIL.
 pub(crate) fn cron(node: &mut Node) -> bool {
+    membership::announce_own_flags(node);
     reconnect_all(node);
     node.cluster.cron_runs += 1;
     if node.cluster.cron_runs.is_multiple_of(CRONS_PER_RANDOM_PING) {

@@ -97,10 +97,8 @@ macro_rules! text_forms {
     ($type:ty) => {
         impl fmt::Display for $type {
             fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                for byte in self.0 {
-                    write!(formatter, "{byte:02x}")?;
-                }
-                Ok(())
+                let text = self.to_hex();
+                formatter.write_str(std::str::from_utf8(&text).unwrap_or_default())
             }
         }
 
@@ -120,7 +118,12 @@ macro_rules! text_forms {
 
         impl Serialize for $type {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                // Digits for people, bytes for hashes.
+                if serializer.is_human_readable() {
+                    serializer.collect_str(self)
+                } else {
+                    serializer.serialize_bytes(&self.0)
+                }
             }
         }
 

@@ -97,6 +97,18 @@ pub(crate) fn learn_of(node: &mut Node, entry: &Gossip) {
     node.note(Fact::NodeAdded { node: entry.node });
 }
 
+/// Lets the configuration show in what this node announces of itself
+/// (`clusterUpdateMyselfFlags`).
+pub(crate) fn announce_own_flags(node: &mut Node) {
+    let no_failover = node.config.cluster_replica_no_failover;
+    let myself = node.cluster.myself_mut();
+    if myself.flags.contains(NodeFlags::NOFAILOVER) != no_failover {
+        myself.flags.set(NodeFlags::NOFAILOVER, no_failover);
+        node.save_config(false);
+        node.update_state_later();
+    }
+}
+
 /// Opens the link to a peer.
 pub(crate) fn connect(node: &mut Node, index: PeerIndex) {
     let now = node.wall();
