@@ -233,7 +233,7 @@ impl<'a> ser::Serializer for &'a mut Bytes {
     }
 
     fn is_human_readable(&self) -> bool {
-        true
+        false
     }
 }
 
