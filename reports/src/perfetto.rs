@@ -2,6 +2,8 @@
 //! thread a node, slices for roles, troubles and `cluster_state:fail`, instants for events,
 //! counters for clients.
 
+use std::collections::BTreeMap;
+
 use redrill_sim::trace::{NodeNumber, Trace};
 use serde_json::{Value, json};
 
@@ -76,12 +78,15 @@ fn slices(events: &mut Vec<Value>, model: &Model, process: usize, lane: &Lane) {
 }
 
 fn instants(events: &mut Vec<Value>, model: &Model) {
+    let zones: BTreeMap<NodeNumber, usize> = model
+        .zones
+        .iter()
+        .enumerate()
+        .flat_map(|(zone, of)| of.lanes.iter().map(move |lane| (lane.node, zone)))
+        .collect();
     for event in &model.events {
         let place = event.node.and_then(|node| {
-            let zone = model
-                .zones
-                .iter()
-                .position(|zone| zone.lanes.iter().any(|lane| lane.node == node))?;
+            let zone = zones.get(&node)?;
             Some((zone + 1, usize::from(node) + 1))
         });
         let (process, thread) = place.unwrap_or((RUN, 0));

@@ -4,12 +4,10 @@ use redrill_node::{
     EpochChange, Fact, FailoverKind, FailureReport, LogLevel, NodeId, SlotChange, StateReason,
 };
 use redrill_sim::scenario::{CrashKind, StallKind};
-use redrill_sim::trace::{
-    Event, Header, NodeNumber, Phase, ProcessChange, Record, StateLoad, Trace,
-};
+use redrill_sim::trace::{Event, NodeNumber, Phase, ProcessChange, Record, StateLoad, Trace};
 use serde::Serialize;
 
-use super::{node_name, number_of};
+use super::Names;
 
 /// One line.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -189,14 +187,14 @@ impl EventKind {
 
 /// The lines of a run, without what is only noise (every write, every movement of a stream,
 /// what a state file restored).
-pub(super) fn lines(trace: &Trace) -> Vec<EventLine> {
+pub(super) fn lines(trace: &Trace, names: &Names<'_>) -> Vec<EventLine> {
     let mut forming = false;
     let mut lines = Vec::new();
     for record in &trace.records {
         if let Event::Phase { phase } = record.event {
             forming = phase == Phase::Form;
         }
-        let Some(mut line) = line(trace, record) else {
+        let Some(mut line) = line(trace, names, record) else {
             continue;
         };
         if forming {
@@ -208,8 +206,8 @@ pub(super) fn lines(trace: &Trace) -> Vec<EventLine> {
     lines
 }
 
-fn line(trace: &Trace, record: &Record) -> Option<EventLine> {
-    let (header, at_us) = (&trace.header, record.at_us);
+fn line(trace: &Trace, names: &Names<'_>, record: &Record) -> Option<EventLine> {
+    let at_us = record.at_us;
     let of_run = |kind, weight, text: String| EventLine {
         at_us,
         node: None,
@@ -226,7 +224,7 @@ fn line(trace: &Trace, record: &Record) -> Option<EventLine> {
         ..of_run(kind, weight, text)
     };
     Some(match &record.event {
-        Event::Node { node, fact } => return fact_line(header, at_us, *node, fact),
+        Event::Node { node, fact } => return fact_line(names, at_us, *node, fact),
         Event::Phase { phase } => of_run(
             EventKind::Phase,
             Weight::Detail,
@@ -319,14 +317,14 @@ const fn process_words(change: ProcessChange) -> (EventKind, &'static str) {
     }
 }
 
-fn fact_line(header: &Header, at_us: u64, node: NodeNumber, fact: &Fact) -> Option<EventLine> {
+fn fact_line(names: &Names<'_>, at_us: u64, node: NodeNumber, fact: &Fact) -> Option<EventLine> {
     let (kind, weight) = kind_of(fact)?;
-    let name = |id: NodeId| node_name(header, id);
+    let name = |id: NodeId| names.name(id);
     let text = fact.log_line(&name);
     Some(EventLine {
         at_us,
         node: Some(node),
-        about: about(fact).and_then(|id| number_of(header, id)),
+        about: about(fact).and_then(|id| names.number(id)),
         kind,
         weight,
         level: Some(fact.level()),

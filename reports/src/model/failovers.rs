@@ -4,7 +4,7 @@ use redrill_node::{Fact, FailoverKind};
 use redrill_sim::trace::{Event, NodeNumber, Trace};
 
 use super::lanes::{Lane, Trouble};
-use super::{Span, number_of};
+use super::{Names, Span};
 
 /// A promotion and what led to it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -105,7 +105,7 @@ impl Failover {
 }
 
 /// The failovers of a run, in order of promotion.
-pub(super) fn failovers(trace: &Trace, lanes: &[Lane]) -> Vec<Failover> {
+pub(super) fn failovers(trace: &Trace, names: &Names<'_>, lanes: &[Lane]) -> Vec<Failover> {
     let facts: Vec<(u64, NodeNumber, &Fact)> = trace
         .records
         .iter()
@@ -124,7 +124,7 @@ pub(super) fn failovers(trace: &Trace, lanes: &[Lane]) -> Vec<Failover> {
         else {
             continue;
         };
-        let number = number_of(&trace.header, *master);
+        let number = names.number(*master);
         let requested = *how != FailoverKind::Automatic;
         let fault_us = number
             .filter(|_| !requested)

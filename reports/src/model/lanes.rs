@@ -6,7 +6,7 @@ use redrill_node::{Fact, Slot, SlotSet};
 use redrill_sim::scenario::{CrashKind, StallKind};
 use redrill_sim::trace::{Event, NodeNumber, Phase, ProcessChange, Record, Trace};
 
-use super::{Span, number_of};
+use super::{Names, Span};
 
 /// A node's lane.
 #[derive(Clone, PartialEq, Debug)]
@@ -101,7 +101,7 @@ impl Lane {
 }
 
 /// The lanes of all nodes, in the header's order.
-pub(super) fn lanes(trace: &Trace, run: Span) -> Vec<Lane> {
+pub(super) fn lanes(trace: &Trace, names: &Names<'_>, run: Span) -> Vec<Lane> {
     let header = &trace.header;
     let mut builders: Vec<Builder> = (0..header.nodes.len())
         .map(|place| Builder::new(trace, place))
@@ -110,7 +110,7 @@ pub(super) fn lanes(trace: &Trace, run: Span) -> Vec<Lane> {
         match &record.event {
             Event::Node { node, fact } => {
                 if let Some(builder) = builders.get_mut(usize::from(*node)) {
-                    builder.fact(trace, record.at_us, fact);
+                    builder.fact(names, record.at_us, fact);
                 }
             }
             Event::Process { node, change } => {
@@ -174,13 +174,13 @@ impl Builder {
         builder
     }
 
-    fn fact(&mut self, trace: &Trace, at_us: u64, fact: &Fact) {
+    fn fact(&mut self, names: &Names<'_>, at_us: u64, fact: &Fact) {
         // Only the facts that bear on a lane; a new one that does must be added here.
         if let Fact::Role { replica_of, .. } = fact {
-            self.replica_of = replica_of.map(|master| number_of(&trace.header, master));
+            self.replica_of = replica_of.map(|master| names.number(master));
             self.role_changed(at_us);
         } else if let Fact::SlotsOwned { owner, slots, .. } = fact {
-            let mine = owner.and_then(|owner| number_of(&trace.header, owner)) == Some(self.node);
+            let mine = owner.and_then(|owner| names.number(owner)) == Some(self.node);
             for slot in slots.iter().flat_map(|range| range.first..=range.last) {
                 self.own(slot, mine);
             }

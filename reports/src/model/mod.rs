@@ -102,9 +102,10 @@ impl Model {
         let phases = phases(trace, run);
         let faults = faults::bands(trace, run);
         let origin_us = origin(&faults, &phases);
-        let lanes = lanes::lanes(trace, run);
-        let slots = slots::strip(trace, run, &lanes);
-        let failovers = failovers::failovers(trace, &lanes);
+        let names = Names::new(&trace.header);
+        let lanes = lanes::lanes(trace, &names, run);
+        let slots = slots::strip(trace, &names, run, &lanes);
+        let failovers = failovers::failovers(trace, &names, &lanes);
         let window = window::around_incident(trace, run, origin_us, &slots, &faults);
         Self {
             header: trace.header.clone(),
@@ -115,7 +116,7 @@ impl Model {
             zones: by_zone(&trace.header, lanes),
             faults,
             failovers,
-            events: events::lines(trace),
+            events: events::lines(trace, &names),
             slots,
             clients: clients::strip(trace, run),
         }
@@ -173,20 +174,38 @@ impl Model {
     }
 }
 
-/// What a node is called in a run: its name in the drill, or the start of its id if it was never
-/// in the drill.
-#[must_use]
-pub fn node_name(header: &Header, id: NodeId) -> String {
-    header.nodes.iter().find(|node| node.id == id).map_or_else(
-        || id.to_string().chars().take(8).collect(),
-        |node| node.name.clone(),
-    )
+/// The nodes of a run by their ids.
+#[derive(Clone, Debug)]
+pub(crate) struct Names<'a> {
+    header: &'a Header,
+    numbers: BTreeMap<NodeId, NodeNumber>,
 }
 
-/// The number of the node with an id.
-pub(crate) fn number_of(header: &Header, id: NodeId) -> Option<NodeNumber> {
-    let place = header.nodes.iter().position(|node| node.id == id)?;
-    NodeNumber::try_from(place).ok()
+impl<'a> Names<'a> {
+    pub(crate) fn new(header: &'a Header) -> Self {
+        let numbers = header
+            .nodes
+            .iter()
+            .zip(0..)
+            .map(|(node, number)| (node.id, number));
+        Self {
+            header,
+            numbers: numbers.collect(),
+        }
+    }
+
+    /// The number of the node with an id; `None` if it was never in the drill.
+    pub(crate) fn number(&self, id: NodeId) -> Option<NodeNumber> {
+        self.numbers.get(&id).copied()
+    }
+
+    /// What a node is called: its name in the drill, or the start of its id.
+    pub(crate) fn name(&self, id: NodeId) -> String {
+        self.number(id).map_or_else(
+            || id.to_string().chars().take(8).collect(),
+            |number| self.header.nodes[usize::from(number)].name.clone(),
+        )
+    }
 }
 
 fn by_zone(header: &Header, lanes: Vec<Lane>) -> Vec<Zone> {

@@ -10,7 +10,7 @@ use redrill_node::{Fact, SLOT_COUNT, SlotRange};
 use redrill_sim::trace::{Event, NodeNumber, Trace};
 
 use super::lanes::{Lane, Role, Trouble};
-use super::{Span, number_of};
+use super::{Names, Span};
 
 /// Who served the slots, over time.
 #[derive(Clone, PartialEq, Debug)]
@@ -69,7 +69,7 @@ impl SlotSpan {
 }
 
 /// The slot strip of a run.
-pub(super) fn strip(trace: &Trace, run: Span, lanes: &[Lane]) -> SlotStrip {
+pub(super) fn strip(trace: &Trace, names: &Names<'_>, run: Span, lanes: &[Lane]) -> SlotStrip {
     let pieces = pieces(trace);
     let mut replay = Replay::new(trace, &pieces, lanes.len());
     let groups = groups(trace, &pieces);
@@ -81,7 +81,7 @@ pub(super) fn strip(trace: &Trace, run: Span, lanes: &[Lane]) -> SlotStrip {
     let mut whole = row(None, &all, &pieces);
 
     let mut from_us = 0;
-    let changes = changes(trace, lanes);
+    let changes = changes(trace, names, lanes);
     for (&at_us, changes) in changes.range(..run.to_us) {
         if at_us > from_us {
             let span = Span {
@@ -116,7 +116,11 @@ enum Change<'a> {
     CutOff(NodeNumber, bool),
 }
 
-fn changes<'a>(trace: &'a Trace, lanes: &[Lane]) -> BTreeMap<u64, Vec<Change<'a>>> {
+fn changes<'a>(
+    trace: &'a Trace,
+    names: &Names<'_>,
+    lanes: &[Lane],
+) -> BTreeMap<u64, Vec<Change<'a>>> {
     let mut changes: BTreeMap<u64, Vec<Change<'a>>> = BTreeMap::new();
     for record in &trace.records {
         if let Event::Node {
@@ -124,7 +128,7 @@ fn changes<'a>(trace: &'a Trace, lanes: &[Lane]) -> BTreeMap<u64, Vec<Change<'a>
             fact: Fact::SlotsOwned { owner, slots, .. },
         } = &record.event
         {
-            let mine = owner.and_then(|owner| number_of(&trace.header, owner)) == Some(*node);
+            let mine = owner.and_then(|owner| names.number(owner)) == Some(*node);
             changes
                 .entry(record.at_us)
                 .or_default()
