@@ -265,12 +265,17 @@ pub(crate) fn cron(node: &mut Node) {
 /// Before the node sleeps: asks for acknowledgements, tells how far the stream moved.
 pub(crate) fn turn_end(node: &mut Node) {
     source::ask_for_acks(node);
-    let replication = &mut node.replication;
-    if replication.offset != replication.noted_offset {
-        replication.noted_offset = replication.offset;
-        let (id, offset, digest) = (replication.id, replication.offset, replication.digest);
-        node.note(Fact::Stream { id, offset, digest });
+    if node.replication.offset != node.replication.noted_offset {
+        note_position(node);
     }
+}
+
+/// Tells where the stream stands.
+fn note_position(node: &mut Node) {
+    let replication = &mut node.replication;
+    replication.noted_offset = replication.offset;
+    let (id, offset, digest) = (replication.id, replication.offset, replication.digest);
+    node.note(Fact::Stream { id, offset, digest });
 }
 
 /// Moves the stream on by one command.

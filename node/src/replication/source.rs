@@ -222,6 +222,8 @@ fn start_history(node: &mut Node) {
     }
     let limit_bytes = node.config.repl_backlog_size_bytes;
     node.replication.backlog = Some(Backlog::new(node.replication.offset, limit_bytes));
+    // Said before anything is written to it, so that its origin is known.
+    super::note_position(node);
 }
 
 fn send_snapshot(node: &mut Node, client: ClientId) {
