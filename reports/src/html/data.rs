@@ -16,8 +16,11 @@ use redrill_sim::trace::NodeNumber;
 /// A report stays readable and small: of more events than this the lesser ones are left out.
 const MOST_EVENTS: usize = 12_000;
 
-/// More lanes than this are not drawn: those to which less happened are left out.
-const MOST_LANES: usize = 60;
+/// Up to this many lanes are all drawn.
+const ALL_LANES: usize = 40;
+
+/// Of more, those to which most happened: this many.
+const SOME_LANES: usize = 20;
 
 /// The run as the script wants it.
 #[derive(Serialize)]
@@ -133,7 +136,7 @@ impl Data {
             .collect();
         nodes.sort_by_key(|(number, _)| *number);
         let slots = slots(model, &mut strings);
-        let drawn = model.busiest(model.run, MOST_LANES);
+        let drawn = model.drawn(model.run, ALL_LANES, SOME_LANES);
         let (events, left_out) = events(model, &mut strings);
         Self {
             origin: model.origin_us,

@@ -370,7 +370,7 @@
     const base = y + 58, up = 54 / mostOk, down = mostFailed ? Math.min(up, 34 / mostFailed) : up;
     const rate = mostOk * 1e6 / (together * bucket);
     out += text(12, y + 12, "acknowledged", "soft", "start", left > 100 ? 11 : 9.5);
-    if (left > 100) out += text(left - 12, y + 12, (rate < 10 ? rate.toFixed(1) : Math.round(rate)) + "/s", "soft", "end");
+    if (left > 100) out += text(left - 12, y + 12, (rate < 10 ? rate.toFixed(1) : rate < 9999.5 ? Math.round(rate) : Math.round(rate / 1000) + "k") + "/s", "soft", "end");
     if (anyFailed) out += text(12, base + 14, "failed", "soft", "start", left > 100 ? 11 : 9.5);
     for (const bar of bars) {
       const gap = bar.r - bar.l > 2.5 ? .6 : 0;

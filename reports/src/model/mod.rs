@@ -135,10 +135,13 @@ impl Model {
         self.zones.iter().flat_map(|zone| &zone.lanes)
     }
 
-    /// The nodes to which most happened in a part of the run: all if there are no more than
-    /// `most`, else at most that many of those to which anything happened.
+    /// The nodes that are drawn of a part of the run: all if there are no more than `all`, else
+    /// those to which most happened, at most `some`.
     #[must_use]
-    pub fn busiest(&self, part: Span, most: usize) -> BTreeSet<NodeNumber> {
+    pub fn drawn(&self, part: Span, all: usize, some: usize) -> BTreeSet<NodeNumber> {
+        if self.lanes().count() <= all {
+            return self.lanes().map(|lane| lane.node).collect();
+        }
         let mut weights: BTreeMap<NodeNumber, usize> = self
             .lanes()
             .map(|lane| {
@@ -159,12 +162,10 @@ impl Model {
                 *weight += if leads { 100 } else { 1 };
             }
         }
-        if weights.len() > most {
-            weights.retain(|_, weight| *weight > 0);
-        }
+        weights.retain(|_, weight| *weight > 0);
         let mut order: Vec<(NodeNumber, usize)> = weights.into_iter().collect();
         order.sort_by_key(|(node, weight)| (std::cmp::Reverse(*weight), *node));
-        order.into_iter().take(most).map(|(node, _)| node).collect()
+        order.into_iter().take(some).map(|(node, _)| node).collect()
     }
 
     /// Milliseconds from the first fault to an instant.

@@ -13,6 +13,8 @@ use crate::model::{Lane, Model};
 const TIME: usize = 9;
 /// Room between the time and the columns, and between the columns and the words.
 const GAP: usize = 3;
+/// Columns of a cluster that has too many nodes for a column each.
+const SOME: usize = 14;
 /// What the words need at least.
 const WORDS: usize = 26;
 
@@ -45,7 +47,8 @@ impl Columns {
         } else {
             total
         };
-        let shown = model.busiest(model.run, most.max(1));
+        let all = if upright { most } else { total };
+        let shown = model.drawn(model.run, all, most.clamp(1, SOME));
         let zones: Vec<(String, Vec<Column>)> = model
             .zones
             .iter()

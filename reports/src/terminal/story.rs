@@ -7,6 +7,9 @@ use crate::model::{EventKind, EventLine, Model, Weight};
 
 /// Nodes that say the same within this time share a line.
 const TOGETHER_US: u64 = 10_000;
+/// The same in a cluster of more than [`MANY`] nodes, where every line would be said many times.
+const TOGETHER_OF_MANY_US: u64 = 500_000;
+const MANY: usize = 24;
 
 /// A line.
 pub(super) struct Line {
@@ -40,12 +43,17 @@ pub(super) fn lines(model: &Model) -> Vec<Line> {
         .events
         .iter()
         .filter(|event| event.weight == Weight::Story && event.at_us >= begin_us);
+    let together_us = if model.header.nodes.len() > MANY {
+        TOGETHER_OF_MANY_US
+    } else {
+        TOGETHER_US
+    };
     let mut drafts: Vec<Draft<'_>> = Vec::new();
     for event in story {
         let recent = drafts
             .iter_mut()
             .rev()
-            .take_while(|draft| event.at_us <= draft.events[0].at_us + TOGETHER_US)
+            .take_while(|draft| event.at_us <= draft.events[0].at_us + together_us)
             .find(|draft| belongs(draft, event));
         match recent {
             Some(draft) if draft.events[0].kind == EventKind::Fault => draft.effects.push(event),

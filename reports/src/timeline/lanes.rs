@@ -18,8 +18,10 @@ const MASTER_HALF: f64 = 8.0;
 const OTHER_HALF: f64 = 5.0;
 const MARK: f64 = 5.0;
 
-/// More lanes than this are not drawn: those to which less happened are left out.
-const MOST_LANES: usize = 30;
+/// Up to this many lanes are all drawn.
+const ALL_LANES: usize = 24;
+/// Of more, those to which most happened: this many.
+const SOME_LANES: usize = 14;
 
 fn shown_events<'a>(model: &'a Model, axis: &Axis) -> impl Iterator<Item = &'a EventLine> {
     model
@@ -47,7 +49,7 @@ pub(super) fn ground(sheet: &mut Sheet, model: &Model, top: f64, bottom: f64, ax
 
 /// The lanes of all zones.
 pub(super) fn zones(sheet: &mut Sheet, model: &Model, axis: &Axis) {
-    let drawn = model.busiest(axis.window, MOST_LANES);
+    let drawn = model.drawn(axis.window, ALL_LANES, SOME_LANES);
     let left_out = model.lanes().count() - drawn.len();
     for zone in &model.zones {
         let mut lanes = zone

@@ -309,7 +309,7 @@ fn rates(sheet: &mut Sheet, model: &Model, axis: &Axis) {
     let wide_us =
         bars.first().map_or(1, |(_, _, chunk)| chunk.len() as u64) * model.clients.bucket_us;
     let per_second = f64::from(most_ok) * 1e6 / wide_us as f64;
-    side_words(sheet, &format!("{per_second:.0}/s"), base - RATE + 9.0);
+    side_words(sheet, &rate_words(per_second), base - RATE + 9.0);
     strip_name(sheet, "acknowledged", base - RATE + 9.0);
     sheet.line((LEFT - 8.0, base - RATE), (LEFT, base - RATE), RULE, 1.0);
     if most_failed > 0 {
@@ -317,6 +317,15 @@ fn rates(sheet: &mut Sheet, model: &Model, axis: &Axis) {
         sheet.y = base + FAILED + 8.0;
     } else {
         sheet.y = base + 10.0;
+    }
+}
+
+/// `188/s`, `40k/s`
+fn rate_words(per_second: f64) -> String {
+    if per_second >= 9999.5 {
+        format!("{:.0}k/s", per_second / 1000.0)
+    } else {
+        format!("{per_second:.0}/s")
     }
 }
 

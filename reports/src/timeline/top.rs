@@ -53,7 +53,7 @@ pub(crate) fn facts(model: &Model) -> String {
 /// The whole run in a strip, with a frame around the part below.
 pub(super) fn overview(sheet: &mut Sheet, model: &Model, window: Span) {
     let axis = Axis::new(model, model.run, LEFT, sheet.width - MARGIN);
-    let shown = model.busiest(model.run, 24);
+    let shown = model.drawn(model.run, 24, 24);
     let rows = shown.len();
     let row = if rows > 12 { 3.0 } else { 5.0 };
     let top = sheet.y;
