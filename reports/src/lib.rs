@@ -1,11 +1,14 @@
 //! Reports on a redrill run: pure functions of the event log.
 
+pub mod expectations;
 pub mod html;
 pub mod junit;
+pub mod measures;
 pub mod model;
 pub mod perfetto;
 #[cfg(test)]
 mod sample;
+pub mod summary;
 pub mod terminal;
 mod text;
 pub mod theme;

@@ -1,0 +1,123 @@
+//! Times in which a master was really down or unreachable.
+
+use redrill_sim::checkers::Picture;
+use redrill_sim::trace::{Event, Header, NodeNumber, Record};
+
+/// The outages of all nodes.
+#[derive(Debug)]
+pub(super) struct Outages {
+    list: Vec<Outage>,
+    /// Place of the outage that goes on, by node.
+    open: Vec<Option<usize>>,
+    /// The last fault that touched each node: its step and when it began.
+    faults: Vec<Option<(u16, u64)>>,
+    version: u64,
+    changed_us: Option<u64>,
+}
+
+/// A time in which a node's process was down or stood still, or in which it could not talk to a
+/// quorum of the other masters, which were up.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Outage {
+    pub(super) node: NodeNumber,
+    pub(super) from_us: u64,
+    pub(super) to_us: Option<u64>,
+    /// The step that made it, if one touched the node before.
+    pub(super) step: Option<u16>,
+}
+
+impl Outages {
+    pub(super) fn new(header: &Header) -> Self {
+        let nodes = header.nodes.len();
+        Self {
+            list: Vec::new(),
+            open: vec![None; nodes],
+            faults: vec![None; nodes],
+            version: 0,
+            changed_us: None,
+        }
+    }
+
+    /// Sees a record that the picture has not taken in yet.
+    pub(super) fn observe(&mut self, picture: &Picture<'_>, record: &Record) {
+        if picture.reach.version() != self.version {
+            // What changes at one instant is one change.
+            let changed_us = *self.changed_us.get_or_insert(picture.now_us());
+            if record.at_us > changed_us {
+                self.look(picture);
+            }
+        }
+        if let Event::FaultBegan { step, nodes, .. } = &record.event {
+            for node in nodes {
+                if let Some(fault) = self.faults.get_mut(usize::from(*node)) {
+                    *fault = Some((*step, record.at_us));
+                }
+            }
+        }
+    }
+
+    /// Takes stock after a change.
+    pub(super) fn look(&mut self, picture: &Picture<'_>) {
+        let changed_us = self.changed_us.take().unwrap_or(picture.now_us());
+        self.version = picture.reach.version();
+        for (node, _) in picture.nodes() {
+            let out = !picture.reach.runs(node) || is_cut_off(picture, node);
+            let place = usize::from(node);
+            match (out, self.open[place]) {
+                (true, None) => {
+                    self.open[place] = Some(self.list.len());
+                    self.list.push(Outage {
+                        node,
+                        from_us: changed_us,
+                        to_us: None,
+                        step: self.faults[place].map(|(step, _)| step),
+                    });
+                }
+                (false, Some(outage)) => {
+                    self.list[outage].to_us = Some(changed_us);
+                    self.open[place] = None;
+                }
+                (true, Some(_)) | (false, None) => {}
+            }
+        }
+    }
+
+    /// The outages of a node, in order.
+    pub(super) fn of(&self, node: NodeNumber) -> impl DoubleEndedIterator<Item = &Outage> {
+        self.list.iter().filter(move |outage| outage.node == node)
+    }
+
+    /// Whether a node was out at any time between two.
+    pub(super) fn any_within(&self, node: NodeNumber, from_us: u64, to_us: u64) -> bool {
+        self.of(node).any(|outage| {
+            outage.from_us <= to_us && outage.to_us.is_none_or(|ended_us| ended_us > from_us)
+        })
+    }
+}
+
+impl Outage {
+    /// How much of it lies before a time, microseconds.
+    pub(super) fn length_until_us(&self, at_us: u64) -> u64 {
+        self.to_us
+            .map_or(at_us, |ended_us| ended_us.min(at_us))
+            .saturating_sub(self.from_us)
+    }
+}
+
+/// Whether a quorum of the masters a node knows runs but cannot exchange words with it.
+fn is_cut_off(picture: &Picture<'_>, node: NodeNumber) -> bool {
+    let Some(now) = picture.node(node) else {
+        return false;
+    };
+    if picture.reach.active().is_empty() || !now.view.slots.owns_any(node) {
+        return false;
+    }
+    let voters = now.view.voting_masters();
+    let out_of_touch = voters
+        .iter()
+        .filter(|voter| {
+            **voter != node && picture.reach.runs(**voter) && !picture.reach.talk(node, **voter)
+        })
+        .count();
+    out_of_touch > voters.len() / 2
+}
