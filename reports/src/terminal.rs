@@ -13,10 +13,10 @@ mod columns;
 mod signs;
 mod story;
 
-use redrill_node::FailoverKind;
 use redrill_sim::trace::Trace;
 use unicode_width::UnicodeWidthStr as _;
 
+use crate::measures::FailoverHow;
 use crate::model::{Model, SlotSpan, Span};
 use columns::Columns;
 use signs::{Paint, Sign};
@@ -46,10 +46,15 @@ impl Default for Options {
 /// The timeline of a run, lines ended by `\n`, none wider than asked.
 #[must_use]
 pub fn render(trace: &Trace, options: &Options) -> String {
-    let model = Model::of(trace);
+    draw(&Model::of(trace), options)
+}
+
+/// The same of a picture that was made before.
+#[must_use]
+pub fn draw(model: &Model, options: &Options) -> String {
     let width = options.width.clamp(60, 200);
-    let lines = story::lines(&model);
-    let columns = Columns::new(&model, width);
+    let lines = story::lines(model);
+    let columns = Columns::new(model, width);
     let mut page = Page {
         text: String::new(),
         width,
@@ -57,18 +62,18 @@ pub fn render(trace: &Trace, options: &Options) -> String {
             colour: options.colour,
         },
     };
-    head(&mut page, &model);
+    head(&mut page, model);
     columns.head(&mut page);
     events(
         &mut page,
-        &model,
+        model,
         &columns,
         &lines,
         options.most_lines.max(2),
     );
     columns.foot(&mut page);
-    outcome(&mut page, &model);
-    legend(&mut page, &model, &columns, &lines);
+    outcome(&mut page, model);
+    legend(&mut page, model, &columns, &lines);
     page.text
 }
 
@@ -217,14 +222,17 @@ fn outcome(page: &mut Page, model: &Model) {
             .into_iter()
             .map(|(part, span)| format!("{} {}", part.name(), seconds(span.length_us())))
             .collect();
-        let since = match (failover.fault_us, failover.how) {
-            (Some(fault_us), _) => {
-                format!("{} after the fault", seconds(failover.won_us - fault_us))
-            }
-            (None, FailoverKind::Automatic) => "without a fault of its master".to_owned(),
-            (None, FailoverKind::Manual | FailoverKind::Force | FailoverKind::Takeover) => {
+        let since = match (failover.measured.fault_at_ms, failover.measured.how) {
+            (_, FailoverHow::Manual | FailoverHow::Force | FailoverHow::Takeover) => {
                 "on request".to_owned()
             }
+            (Some(_), FailoverHow::Automatic) => {
+                format!(
+                    "{} after the fault",
+                    seconds(failover.won_us - failover.from_us)
+                )
+            }
+            (None, FailoverHow::Automatic) => "without a fault of its master".to_owned(),
         };
         let parts = parts.join(", ");
         let colon = if parts.is_empty() { "" } else { ": " };
@@ -233,6 +241,10 @@ fn outcome(page: &mut Page, model: &Model) {
             name(failover.winner)
         );
         page.paragraph(&words, 2);
+        if let Some(gap_ms) = failover.measured.write_gap_ms {
+            let words = format!("Its slots took no write for {:.3} s.", gap_ms / 1000.0);
+            page.paragraph(&words, 2);
+        }
     }
     if model.failovers.is_empty() {
         page.paragraph("No replica was promoted.", 2);

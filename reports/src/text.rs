@@ -27,3 +27,8 @@ pub(crate) fn seconds_since(model: &Model, at_us: u64) -> String {
     let ms = ms.unsigned_abs();
     format!("{sign}{}.{:03} s", ms / 1000, ms % 1000)
 }
+
+/// The same of milliseconds.
+pub(crate) fn length_ms(ms: f64) -> String {
+    length((ms * 1000.0).round() as u64)
+}

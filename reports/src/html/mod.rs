@@ -11,6 +11,8 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use redrill_sim::checkers::{Findings, Verdict};
 use redrill_sim::trace::Trace;
 
+use crate::expectations::{EvaluatedExpectation, EvaluatedStep};
+use crate::measures::Measures;
 use crate::model::Model;
 use crate::timeline;
 use data::Data;
@@ -25,6 +27,12 @@ pub struct RunReport<'a> {
     pub trace: &'a Trace,
     /// What the checkers found.
     pub findings: &'a Findings,
+    /// What was measured.
+    pub measures: &'a Measures,
+    /// The drill's expectations, held against this run or all runs.
+    pub expectations: &'a [EvaluatedExpectation],
+    /// What was expected of single steps of this run.
+    pub steps: &'a [EvaluatedStep],
     /// The command that repeats the run.
     pub command: &'a str,
 }
@@ -32,7 +40,7 @@ pub struct RunReport<'a> {
 /// The report as an HTML document.
 #[must_use]
 pub fn report(run: &RunReport<'_>) -> String {
-    let model = Model::of(run.trace).with_losses(&run.findings.ledger);
+    let model = Model::judged(run.trace, run.findings, run.measures);
     let data = Data::of(&model);
     let left_out = data.left_out;
     // Numbers, texts and lists always become JSON; if not, the page says so by lacking them.
@@ -54,8 +62,10 @@ pub fn report(run: &RunReport<'_>) -> String {
                 (sections::head(&model, run))
                 main {
                     (sections::verdicts(&model, run))
-                    (timeline_section(&model, run))
+                    (timeline_section(&model))
                     (sections::rules(&model, run))
+                    (sections::expectations(run))
+                    (sections::measures(run))
                     (sections::losses(&model, run))
                     (events_section(&model, left_out))
                     (sections::configuration(&model))
@@ -77,8 +87,8 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; \
                       script-src 'unsafe-inline'; img-src data:; base-uri 'none'; \
                       form-action 'none'";
 
-fn timeline_section(model: &Model, run: &RunReport<'_>) -> Markup {
-    let still = timeline::svg_without_fonts(run.trace, &timeline::Options::default());
+fn timeline_section(model: &Model) -> Markup {
+    let still = timeline::svg_without_fonts(model, &timeline::Options::default());
     html! {
         section aria-labelledby="timeline" {
             h2 #timeline { "Timeline" }

@@ -1,13 +1,16 @@
 //! The parts of the report that are text and tables.
 
 use maud::{Markup, PreEscaped, html};
-use redrill_node::{FailoverKind, SlotRange};
+use redrill_node::SlotRange;
 use redrill_sim::checkers::{Code, LossCause, LostWrite, Verdict};
+use redrill_sim::scenario::{Measure, Statistic, StepExpectation};
 use redrill_sim::trace::NodeNumber;
 
 use super::{RunReport, verdict_words};
+use crate::expectations::{EvaluatedExpectation, ExpectationOutcome};
+use crate::measures::FailoverHow;
 use crate::model::{EventKind, Failover, Model, Trouble, Weight};
-use crate::text::{length, seconds_since};
+use crate::text::{length, length_ms, seconds_since};
 use crate::theme::{INK, Shape, mark};
 
 /// More lost writes than this are only counted.
@@ -51,6 +54,9 @@ pub(super) fn verdicts(model: &Model, run: &RunReport<'_>) -> Markup {
             }
             @if model.failovers.is_empty() {
                 (card("failovers", "none", "no replica was promoted"))
+            }
+            @if !run.expectations.is_empty() || !run.steps.is_empty() {
+                (expectations_card(run))
             }
             (card("coverage gap", &length(exposure.coverage_gap_us()), "longest time without a server for some slot"))
             @if exposure.dual_master_us() > 0 {
@@ -102,24 +108,37 @@ fn verdict_reason(run: &RunReport<'_>) -> String {
 
 fn failover_card(model: &Model, failover: &Failover) -> Markup {
     let name = |node: NodeNumber| model.header.nodes[usize::from(node)].name.as_str();
-    let since = failover.fault_us.map(|fault_us| failover.won_us - fault_us);
+    let measured = &failover.measured;
+    let asked = measured.how != FailoverHow::Automatic;
     html! {
         div.failover {
             div.title {
                 b { (name(failover.winner)) } " took the place of "
                 b { (failover.master.map_or("its master", name)) }
-                @match since {
-                    Some(since_us) => { " " b { (length(since_us)) } " after the fault" }
-                    None if failover.how == FailoverKind::Automatic => { " without a fault of its master" }
-                    None => { " on request" }
+                @if asked {
+                    " on request"
+                } @else if measured.fault_at_ms.is_some() {
+                    " " b { (length(failover.won_us - failover.from_us)) } " after the fault"
+                } @else {
+                    " without a fault of its master"
                 }
-                ", epoch " (failover.epoch)
+                ", epoch " (measured.epoch)
+                @if measured.is_false {
+                    ": " b.invalid { "✗ a false failover" }
+                }
             }
             @for (part, span) in failover.parts() {
                 div.part {
                     div.bar style=(format!("background:var(--{})", part.name())) {}
                     div.name { (part.name()) }
                     div.value { (length(span.length_us())) }
+                }
+            }
+            @if let Some(gap_ms) = measured.write_gap_ms {
+                div.part {
+                    div.bar {}
+                    div.name { "write gap" }
+                    div.value { (length_ms(gap_ms)) }
                 }
             }
         }
@@ -196,6 +215,201 @@ fn rule(model: &Model, run: &RunReport<'_>, code: Code) -> Markup {
                 }
                 @if found.len() > MOST {
                     div { "and " (found.len() - MOST) " more" }
+                }
+            }
+        }
+    }
+}
+
+fn expectations_card(run: &RunReport<'_>) -> Markup {
+    let outcomes = || {
+        let whole = run
+            .expectations
+            .iter()
+            .map(|expectation| expectation.outcome);
+        whole.chain(run.steps.iter().map(|step| step.outcome))
+    };
+    let met = outcomes()
+        .filter(|outcome| *outcome == ExpectationOutcome::Met)
+        .count();
+    let worst = outcomes().max().unwrap_or(ExpectationOutcome::Met);
+    let (class, sign, words) = outcome_words(worst);
+    html! {
+        div.card {
+            div.name { "expectations" }
+            div class=(format!("value {class}")) { (sign) " " (words) }
+            div.more { (met) " of " (outcomes().count()) " met" }
+        }
+    }
+}
+
+const fn outcome_words(outcome: ExpectationOutcome) -> (&'static str, &'static str, &'static str) {
+    match outcome {
+        ExpectationOutcome::Met => ("valid", "✓", "met"),
+        ExpectationOutcome::NotEnoughData => ("unknown", "?", "no data"),
+        ExpectationOutcome::Missed => ("invalid", "✗", "missed"),
+    }
+}
+
+/// What was expected, and what was measured.
+pub(super) fn expectations(run: &RunReport<'_>) -> Markup {
+    if run.expectations.is_empty() && run.steps.is_empty() {
+        return html! {};
+    }
+    let state = |outcome| {
+        let (class, sign, words) = outcome_words(outcome);
+        html! { td class=(format!("state {class}")) { (sign) " " (words) } }
+    };
+    html! {
+        section aria-labelledby="expectations" {
+            h2 #expectations { "Expectations" }
+            div.scroll {
+                table {
+                    thead {
+                        tr {
+                            th scope="col" { "Expected" }
+                            th.number scope="col" { "Measured" }
+                            th.number scope="col" { "Values" }
+                            th scope="col" { "Verdict" }
+                        }
+                    }
+                    tbody {
+                        @for expectation in run.expectations {
+                            tr {
+                                td { code { (expectation.text) } }
+                                td.number { (measured_words(expectation)) }
+                                td.number { (expectation.samples) }
+                                (state(expectation.outcome))
+                            }
+                        }
+                        @for step in run.steps {
+                            tr {
+                                td { "step " (step.step + 1) ": " (step_words(step.expected)) }
+                                td.number {
+                                    @match step.failovers {
+                                        Some(count) => { (count) }
+                                        None => { "did not happen" }
+                                    }
+                                }
+                                td.number { "1" }
+                                (state(step.outcome))
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+const fn step_words(expected: StepExpectation) -> &'static str {
+    match expected {
+        StepExpectation::Failover => "a failover",
+        StepExpectation::NoFailover => "no failover",
+    }
+}
+
+fn measured_words(expectation: &EvaluatedExpectation) -> String {
+    let Some(measured) = expectation.measured else {
+        return "nothing".to_owned();
+    };
+    if expectation.statistic == Statistic::Count {
+        return number(measured);
+    }
+    match expectation.measure {
+        Measure::FailoverTime
+        | Measure::DetectionTime
+        | Measure::WriteGap
+        | Measure::CoverageGap
+        | Measure::LatencyP99
+        | Measure::DualMasterTime => length_ms(measured),
+        Measure::FailedOperations => format!("{:.2} %", measured * 100.0),
+        Measure::LostAckedWrites | Measure::FalseFailovers | Measure::Failovers => number(measured),
+    }
+}
+
+/// A count, or the mean of counts.
+fn number(value: f64) -> String {
+    if value.fract().abs() < 1e-9 {
+        format!("{value:.0}")
+    } else {
+        format!("{value:.2}")
+    }
+}
+
+/// What was measured.
+pub(super) fn measures(run: &RunReport<'_>) -> Markup {
+    let measures = run.measures;
+    let operations = &measures.operations;
+    let mut rows: Vec<(&str, String, &str)> = vec![
+        (
+            "failovers",
+            measures.failovers.len().to_string(),
+            "promotions of a replica",
+        ),
+        (
+            "false failovers",
+            measures.false_failovers.to_string(),
+            "promotions although the master was not out for as long as the node-timeout",
+        ),
+        (
+            "coverage gap",
+            length_ms(measures.coverage_gap_ms),
+            "longest time in which some slot had no node that would serve it",
+        ),
+        (
+            "dual-master time",
+            length_ms(measures.dual_master_ms),
+            "longest time in which two masters acknowledged writes to one slot",
+        ),
+        (
+            "lost acknowledged writes",
+            measures.lost_acked_writes.to_string(),
+            "acknowledged writes that the audit did not find",
+        ),
+    ];
+    if let Some(share) = operations.failed_share {
+        rows.push((
+            "failed operations",
+            format!("{:.2} %", share * 100.0),
+            "share of the clients' operations",
+        ));
+    }
+    if let Some(latency) = operations.latency {
+        rows.push((
+            "latency",
+            [
+                latency.p50_ms,
+                latency.p95_ms,
+                latency.p99_ms,
+                latency.max_ms,
+            ]
+            .map(length_ms)
+            .join(", "),
+            "median, 95 %, 99 % and greatest, of operations that succeeded",
+        ));
+    }
+    html! {
+        section aria-labelledby="measures" {
+            h2 #measures { "Measures" }
+            div.scroll {
+                table {
+                    thead {
+                        tr {
+                            th scope="col" { "Measure" }
+                            th scope="col" { "Value" }
+                            th scope="col" { "Meaning" }
+                        }
+                    }
+                    tbody {
+                        @for (name, value, meaning) in rows {
+                            tr {
+                                th scope="row" { (name) }
+                                td { (value) }
+                                td { (meaning) }
+                            }
+                        }
+                    }
                 }
             }
         }

@@ -1,17 +1,35 @@
 use redrill_sim::checkers;
+use redrill_sim::scenario::{Comparison, Expectation, Measure, Statistic};
 use scraper::{Html, Selector};
 
 use super::*;
+use crate::expectations::evaluate;
 use crate::sample::{kill_master, partition_and_stall};
 
 const COMMAND: &str = "redrill run scenarios/drills/kill-master.toml --seed 42";
 
 fn made(trace: &Trace) -> String {
+    repeated_by(trace, COMMAND)
+}
+
+fn repeated_by(trace: &Trace, command: &str) -> String {
     let findings = checkers::check(trace);
+    let measures = Measures::of(trace, &findings);
+    let expectations = [Expectation {
+        measure: Measure::FailoverTime,
+        statistic: Statistic::Max,
+        comparison: Comparison::Less,
+        bound: 3000.0,
+        text: "failover-time: max < 3s".to_owned(),
+        line: 40,
+    }];
     report(&RunReport {
         trace,
         findings: &findings,
-        command: COMMAND,
+        measures: &measures,
+        expectations: &evaluate(&expectations, &[&measures]),
+        steps: &[],
+        command,
     })
 }
 
@@ -60,8 +78,12 @@ fn a_report_tells_the_failover_in_its_parts() {
         "agreement706 ms",
         "election706 ms",
         "promotion43 ms",
+        "write gap3.62 s",
     ];
     assert_eq!(parts, expected);
+    let expectation = texts(&document, "section[aria-labelledby=expectations] tbody td");
+    let missed = ["failover-time: max < 3s", "3.52 s", "1", "✗ missed"];
+    assert_eq!(expectation, missed);
     assert_eq!(texts(&document, "#again"), [COMMAND]);
     let rows = texts(&document, "section[aria-labelledby=invariants] tbody tr");
     assert_eq!(rows.len(), checkers::Code::ALL.len());
@@ -82,12 +104,7 @@ fn names_of_a_drill_cannot_break_out_of_the_page() {
             *words = evil.to_owned();
         }
     }
-    let findings = checkers::check(&trace);
-    let page = report(&RunReport {
-        trace: &trace,
-        findings: &findings,
-        command: evil,
-    });
+    let page = repeated_by(&trace, evil);
     let document = Html::parse_document(&page);
     let scripts = texts(&document, "script");
     assert_eq!(scripts.len(), 2, "only our own scripts");

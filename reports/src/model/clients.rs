@@ -1,5 +1,6 @@
 //! The client strip: what clients saw, in buckets of time.
 
+use redrill_sim::checkers::Ledger;
 use redrill_sim::trace::{Event, Operation, Outcome, Trace};
 
 use super::Span;
@@ -62,18 +63,6 @@ pub struct Failures {
     pub error: u32,
 }
 
-impl ClientStrip {
-    /// Marks acknowledged writes as lost, by the times of their acknowledgement.
-    pub(super) fn mark_lost(&mut self, acknowledged_us: impl Iterator<Item = u64>) {
-        for at_us in acknowledged_us {
-            let index = usize::try_from(at_us / self.bucket_us).unwrap_or(usize::MAX);
-            if let Some(bucket) = self.all.get_mut(index) {
-                bucket.lost += 1;
-            }
-        }
-    }
-}
-
 impl Failures {
     /// How many in all.
     #[must_use]
@@ -101,7 +90,7 @@ impl Failures {
 }
 
 /// The client strip of a run.
-pub(super) fn strip(trace: &Trace, run: Span) -> ClientStrip {
+pub(super) fn strip(trace: &Trace, run: Span, ledger: &Ledger) -> ClientStrip {
     let bucket_us = WIDTHS_US
         .into_iter()
         .find(|width| run.to_us / width < MOST_BUCKETS)
@@ -126,7 +115,13 @@ pub(super) fn strip(trace: &Trace, run: Span) -> ClientStrip {
             filling.add(index, record.at_us, operation);
         }
     }
-    let all = all.finish();
+    let mut all = all.finish();
+    for lost in &ledger.lost {
+        let index = usize::try_from(lost.acknowledged_us / bucket_us).unwrap_or(usize::MAX);
+        if let Some(bucket) = all.get_mut(index) {
+            bucket.lost += 1;
+        }
+    }
     ClientStrip {
         bucket_us,
         ok: all.iter().map(|bucket| u64::from(bucket.ok)).sum(),

@@ -14,9 +14,11 @@ mod window;
 use std::collections::{BTreeMap, BTreeSet};
 
 use redrill_node::NodeId;
-use redrill_sim::checkers::Ledger;
+use redrill_sim::checkers::{self, Findings};
 use redrill_sim::trace::{Event, Header, NodeNumber, Phase, Trace};
 use serde::Serialize;
+
+use crate::measures::Measures;
 
 pub use clients::{Bucket, ClientStrip, Failures};
 pub use events::{EventKind, EventLine, Weight};
@@ -91,9 +93,17 @@ pub struct Zone {
 }
 
 impl Model {
-    /// The picture of a run.
+    /// The picture of a run, after judging and measuring it.
     #[must_use]
     pub fn of(trace: &Trace) -> Self {
+        let findings = checkers::check(trace);
+        let measures = Measures::of(trace, &findings);
+        Self::judged(trace, &findings, &measures)
+    }
+
+    /// The picture of a run that was judged and measured before.
+    #[must_use]
+    pub fn judged(trace: &Trace, findings: &Findings, measures: &Measures) -> Self {
         let end_us = trace.records.last().map_or(0, |record| record.at_us).max(1);
         let run = Span {
             from_us: 0,
@@ -105,7 +115,7 @@ impl Model {
         let names = Names::new(&trace.header);
         let lanes = lanes::lanes(trace, &names, run);
         let slots = slots::strip(trace, &names, run, &lanes);
-        let failovers = failovers::failovers(trace, &names, &lanes);
+        let failovers = failovers::failovers(trace, &names, measures);
         let window = window::around_incident(trace, run, origin_us, &slots, &faults);
         Self {
             header: trace.header.clone(),
@@ -118,16 +128,8 @@ impl Model {
             failovers,
             events: events::lines(trace, &names),
             slots,
-            clients: clients::strip(trace, run),
+            clients: clients::strip(trace, run, &findings.ledger),
         }
-    }
-
-    /// The picture with the acknowledged writes that were lost in it.
-    #[must_use]
-    pub fn with_losses(mut self, ledger: &Ledger) -> Self {
-        let lost = ledger.lost.iter().map(|lost| lost.acknowledged_us);
-        self.clients.mark_lost(lost);
-        self
     }
 
     /// All lanes, zone by zone.

@@ -16,7 +16,6 @@ mod top;
 use std::fmt::Write as _;
 
 use plotters::prelude::{BitMapBackend, SVGBackend};
-use redrill_sim::checkers;
 use redrill_sim::trace::Trace;
 
 use crate::model::{Model, Span};
@@ -70,17 +69,24 @@ const SVG_UNITS: f64 = 8.0;
 /// # Errors
 /// [`DrawError`] if the backend fails, which a run cannot cause.
 pub fn svg(trace: &Trace, options: &Options) -> Result<String, DrawError> {
-    document(trace, options, true)
+    svg_of(&Model::of(trace), options)
+}
+
+/// The same of a picture that was made before.
+///
+/// # Errors
+/// As [`svg`].
+pub fn svg_of(model: &Model, options: &Options) -> Result<String, DrawError> {
+    document(model, options, true)
 }
 
 /// The same without its font, to stand in a document that has one.
-pub(crate) fn svg_without_fonts(trace: &Trace, options: &Options) -> Result<String, DrawError> {
-    document(trace, options, false)
+pub(crate) fn svg_without_fonts(model: &Model, options: &Options) -> Result<String, DrawError> {
+    document(model, options, false)
 }
 
-fn document(trace: &Trace, options: &Options, fonts: bool) -> Result<String, DrawError> {
-    let model = with_losses(trace);
-    let sheet = lay_out(&model, options);
+fn document(model: &Model, options: &Options, fonts: bool) -> Result<String, DrawError> {
+    let sheet = lay_out(model, options);
     let units = |length: f64| (length * SVG_UNITS).round() as u32;
     let mut body = String::new();
     {
@@ -89,7 +95,7 @@ fn document(trace: &Trace, options: &Options, fonts: bool) -> Result<String, Dra
             .paint(&sheet.items)
             .map_err(|error| DrawError::Backend(error.to_string()))?;
     }
-    Ok(with_head(&body, &sheet, &model, fonts))
+    Ok(with_head(&body, &sheet, model, fonts))
 }
 
 /// The timeline as a PNG file.
@@ -97,7 +103,15 @@ fn document(trace: &Trace, options: &Options, fonts: bool) -> Result<String, Dra
 /// # Errors
 /// [`DrawError`] if the backend or the encoder fails, which a run cannot cause.
 pub fn png(trace: &Trace, options: &Options) -> Result<Vec<u8>, DrawError> {
-    let sheet = lay_out(&with_losses(trace), options);
+    png_of(&Model::of(trace), options)
+}
+
+/// The same of a picture that was made before.
+///
+/// # Errors
+/// As [`png()`].
+pub fn png_of(model: &Model, options: &Options) -> Result<Vec<u8>, DrawError> {
+    let sheet = lay_out(model, options);
     let density = f64::from(options.density.max(1));
     let device = |length: f64| (length * density).round() as u32;
     let size = (device(sheet.width), device(sheet.y));
@@ -116,10 +130,6 @@ pub fn png(trace: &Trace, options: &Options) -> Result<Vec<u8>, DrawError> {
     writer.write_image_data(&pixels)?;
     writer.finish()?;
     Ok(file)
-}
-
-fn with_losses(trace: &Trace) -> Model {
-    Model::of(trace).with_losses(&checkers::check(trace).ledger)
 }
 
 /// Room left of the plot for names, and at its right.
