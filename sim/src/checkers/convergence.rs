@@ -5,7 +5,13 @@
 //! the world held it for converged. What a node says of itself is the truth that all others must
 //! share.
 
-use super::slot_map::{SlotMap, slots_in_words};
+use std::collections::BTreeMap;
+
+use indexmap::IndexMap;
+use redrill_node::SlotRange;
+use rustc_hash::FxBuildHasher;
+
+use super::slot_map::{ALL_SLOTS, add_range, slots_in_words};
 use super::{Checker, Code, Findings, Picture};
 use crate::trace::{Event, NodeNumber, Phase, Record};
 
@@ -46,6 +52,9 @@ impl Checker for Convergence {
 
     fn finish(self, _: &Picture<'_>, _: &mut Findings) {}
 }
+
+/// Who is held for the owner, by whom.
+type Opinions = BTreeMap<NodeNumber, Vec<NodeNumber>>;
 
 struct End<'p, 't> {
     picture: &'p Picture<'t>,
@@ -156,46 +165,64 @@ impl End<'_, '_> {
         }
     }
 
-    /// Every view must show what the owners say. Slots with two owners or none are S's.
+    /// Every view must show the same owners. Slots that a view shows without one are S's.
     fn judge_slots(&self, findings: &mut Findings) {
-        let mut truth = SlotMap::default();
-        for (node, now) in self
-            .picture
-            .running()
-            .filter(|(_, now)| now.replica_of.is_none())
-        {
-            for range in now.view.slots.ranges_of(node) {
-                truth.assign(range, Some(node));
-            }
+        let views = || {
+            self.picture
+                .running()
+                .map(|(node, now)| (node, &now.view.slots))
+        };
+        let Some((_, reference)) = views().next() else {
+            return;
+        };
+        if views().all(|(_, slots)| slots == reference) {
+            return;
         }
-        for (viewer, now) in self
-            .picture
-            .running()
-            .filter(|(_, now)| now.view.slots != truth)
-        {
-            for owned in truth.ranges() {
-                for (slots, seen) in now.view.slots.pieces(owned.slots) {
-                    let claims = |node: NodeNumber| {
-                        self.picture.node(node).is_some_and(|node_now| {
-                            node_now.view.slots.owner(slots.first) == Some(node)
-                        })
-                    };
-                    let Some(seen) = seen.filter(|seen| *seen != owned.owner) else {
-                        continue;
-                    };
-                    if claims(seen) && self.picture.reach.runs(seen) {
-                        continue;
-                    }
-                    let words = format!(
-                        "{} sees {} at {}, but {} owns them",
-                        self.picture.name(viewer),
-                        slots_in_words(&[slots]),
-                        self.picture.name(seen),
-                        self.picture.name(owned.owner),
-                    );
-                    self.flag(&[viewer, seen, owned.owner], words, findings);
+        let mut cuts: Vec<u16> = views()
+            .flat_map(|(_, slots)| slots.ranges())
+            .flat_map(|range| [range.slots.first, range.slots.last.saturating_add(1)])
+            .filter(|slot| *slot <= ALL_SLOTS.last)
+            .collect();
+        cuts.sort_unstable();
+        cuts.dedup();
+        let mut disputes: IndexMap<Opinions, Vec<SlotRange>, FxBuildHasher> = IndexMap::default();
+        for (place, first) in cuts.iter().enumerate() {
+            let last = cuts.get(place + 1).map_or(ALL_SLOTS.last, |next| next - 1);
+            let mut opinions: Opinions = BTreeMap::new();
+            for (viewer, slots) in views() {
+                if let Some(owner) = slots.owner(*first) {
+                    opinions.entry(owner).or_default().push(viewer);
                 }
             }
+            if opinions.len() > 1 {
+                let slots = disputes.entry(opinions).or_default();
+                add_range(
+                    slots,
+                    SlotRange {
+                        first: *first,
+                        last,
+                    },
+                );
+            }
+        }
+        for (opinions, slots) in disputes {
+            let sides: Vec<String> = opinions
+                .iter()
+                .map(|(owner, viewers)| {
+                    format!(
+                        "{} for {}",
+                        self.picture.names(viewers),
+                        self.picture.name(*owner)
+                    )
+                })
+                .collect();
+            let words = format!(
+                "views differ on who owns {}: {}",
+                slots_in_words(&slots),
+                sides.join("; ")
+            );
+            let owners: Vec<NodeNumber> = opinions.keys().copied().collect();
+            self.flag(&owners, words, findings);
         }
     }
 
@@ -256,7 +283,7 @@ mod tests {
         assert_breaks(
             &log.converge_and_check(),
             Code::C,
-            "r3 sees slots 0-5460 at m2, but m1 owns them",
+            "views differ on who owns slots 0-5460: m1, m2, m3, r1 and r2 for m1; r3 for m2",
         );
     }
 

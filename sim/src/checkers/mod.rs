@@ -19,6 +19,8 @@ mod liveness;
 mod one_vote;
 mod operators;
 pub mod picture;
+#[cfg(test)]
+mod planted;
 pub mod reach;
 mod slot_epochs;
 pub mod slot_map;

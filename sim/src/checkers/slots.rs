@@ -302,8 +302,12 @@ mod tests {
             );
         }
         log.owned("r1", Some(id("r1")), 4, THIRDS[0], SlotChange::Promoted);
-        let words = "slots 0-5460 have two owners by their own word: m1 (config epoch 1) and r1 (config epoch 4)";
-        assert_breaks(&log.converge_and_check(), Code::S, words);
+        let findings = log.converge_and_check();
+        assert_eq!(findings.broken(), [Code::S, Code::C]);
+        assert_eq!(
+            findings.violations[0].words,
+            "slots 0-5460 have two owners by their own word: m1 (config epoch 1) and r1 (config epoch 4)"
+        );
     }
 
     #[test]
