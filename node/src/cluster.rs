@@ -23,7 +23,8 @@ const NOBODY: u16 = u16::MAX;
 #[derive(Clone, Debug)]
 pub struct ClusterState {
     peers: Vec<Option<Peer>>,
-    by_id: BTreeMap<NodeId, PeerIndex>,
+    /// Places of peers that were removed.
+    vacant: Vec<PeerIndex>,
     buckets: Buckets,
     pub(crate) attention: Attention,
     /// Peers without a link, and those in handshake.
@@ -217,8 +218,8 @@ impl ClusterState {
             suspects: BTreeSet::new(),
             topology: 0,
             owned_count: 0,
-            by_id: BTreeMap::from([(myself.id, MYSELF)]),
             peers: vec![Some(myself)],
+            vacant: Vec::new(),
             links: BTreeMap::new(),
             owners: Box::new([NOBODY; SLOT_COUNT]),
             unclaimed_by_owner: SlotSet::new(),
@@ -251,13 +252,14 @@ impl ClusterState {
     /// The peer of that id.
     #[must_use]
     pub fn find(&self, id: NodeId) -> Option<PeerIndex> {
-        self.by_id.get(&id).copied()
+        let same = |index: PeerIndex| self.get(index).is_some_and(|peer| peer.id == id);
+        self.buckets.candidates(id).find(|&index| same(index))
     }
 
     /// Number of nodes known, the node itself and those in handshake included.
     #[must_use]
     pub fn node_count(&self) -> usize {
-        self.by_id.len()
+        self.buckets.count
     }
 
     /// Every place of the table, the node's own first; some may be empty. Holds no borrow, so that
@@ -287,25 +289,25 @@ impl ClusterState {
     }
 
     pub(crate) fn add(&mut self, peer: Peer) -> PeerIndex {
-        let id = peer.id;
-        let place = self
-            .peers
-            .iter()
-            .position(Option::is_none)
-            .unwrap_or(self.peers.len());
-        let index = PeerIndex(place as u16);
-        if place == self.peers.len() {
-            self.peers.push(Some(peer));
-        } else {
-            self.peers[place] = Some(peer);
-        }
         if self.buckets.is_full() {
             self.buckets.double();
-            for (&id, &index) in &self.by_id {
-                self.buckets.insert(id, index);
+            for (place, known) in (0..).map(PeerIndex).zip(&self.peers) {
+                if let Some(known) = known {
+                    self.buckets.insert(known.id, place);
+                }
             }
         }
-        self.by_id.insert(id, index);
+        let id = peer.id;
+        let index = match self.vacant.pop() {
+            Some(index) => {
+                self.peers[usize::from(index.0)] = Some(peer);
+                index
+            }
+            None => {
+                self.peers.push(Some(peer));
+                PeerIndex(self.peers.len() as u16 - 1)
+            }
+        };
         self.buckets.insert(id, index);
         self.topology += 1;
         self.watch(index);
@@ -331,19 +333,17 @@ impl ClusterState {
     /// Takes a peer out of the table. The caller has removed all that points at it.
     pub(crate) fn take(&mut self, index: PeerIndex) -> Option<Peer> {
         let peer = self.peers.get_mut(usize::from(index.0))?.take()?;
+        self.vacant.push(index);
         self.unconnected.remove(&index);
         self.suspects.remove(&index);
         self.topology += 1;
-        self.by_id.remove(&peer.id);
         self.buckets.remove(peer.id, index);
         Some(peer)
     }
 
     pub(crate) fn rename(&mut self, index: PeerIndex, id: NodeId) {
         let old = std::mem::replace(&mut self[index].id, id);
-        self.by_id.remove(&old);
         self.buckets.remove(old, index);
-        self.by_id.insert(id, index);
         self.buckets.insert(id, index);
     }
 
@@ -433,7 +433,8 @@ impl std::ops::IndexMut<PeerIndex> for ClusterState {
 struct Buckets {
     seed: u64,
     count: usize,
-    buckets: Vec<Vec<PeerIndex>>,
+    /// Each entry with some bits of its id's hash.
+    buckets: Vec<Vec<(u32, PeerIndex)>>,
 }
 
 impl Buckets {
@@ -448,19 +449,31 @@ impl Buckets {
         }
     }
 
-    fn bucket(&self, id: NodeId) -> usize {
-        xxhash_rust::xxh3::xxh3_64_with_seed(&id.0, self.seed) as usize & (self.buckets.len() - 1)
+    fn hash(&self, id: NodeId) -> (usize, u32) {
+        let hash = xxhash_rust::xxh3::xxh3_64_with_seed(&id.0, self.seed);
+        (
+            hash as usize & (self.buckets.len() - 1),
+            (hash >> 32) as u32,
+        )
+    }
+
+    /// The places whose id is probably this one.
+    fn candidates(&self, id: NodeId) -> impl Iterator<Item = PeerIndex> {
+        let (bucket, tag) = self.hash(id);
+        let held = self.buckets[bucket].iter();
+        held.filter(move |(other, _)| *other == tag)
+            .map(|&(_, index)| index)
     }
 
     fn insert(&mut self, id: NodeId, index: PeerIndex) {
         self.count += 1;
-        let bucket = self.bucket(id);
-        self.buckets[bucket].push(index);
+        let (bucket, tag) = self.hash(id);
+        self.buckets[bucket].push((tag, index));
     }
 
     fn remove(&mut self, id: NodeId, index: PeerIndex) {
-        let bucket = self.bucket(id);
-        self.buckets[bucket].retain(|&held| held != index);
+        let (bucket, _) = self.hash(id);
+        self.buckets[bucket].retain(|&(_, held)| held != index);
         self.count -= 1;
     }
 
@@ -480,8 +493,8 @@ impl Buckets {
             let bucket = &self.buckets[random(self.buckets.len() as u32) as usize];
             match bucket.len() {
                 0 => {}
-                1 => return bucket[0],
-                length => return bucket[random(length as u32) as usize],
+                1 => return bucket[0].1,
+                length => return bucket[random(length as u32) as usize].1,
             }
         }
     }
