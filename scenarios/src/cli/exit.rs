@@ -2,6 +2,8 @@
 
 use std::process::{ExitCode, Termination};
 
+use redrill::reports::summary::DrillOutcome;
+
 /// What `--help` says of them.
 pub(crate) const HELP: &str = "\
 Exit codes:
@@ -15,26 +17,39 @@ Exit codes:
 
 Results go to standard output, messages and progress to standard error.";
 
-/// How the command ended.
+/// How the command ended, from best to worst.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Exit {
     /// All is well.
     Pass,
-    /// The command line is wrong.
+    /// The command line is wrong, or something could not be written.
     Usage,
     /// The drill file is wrong.
     BadDrill,
     /// Nothing ran.
     NothingRan,
+    /// A drill ran and did not pass.
+    Failed(DrillOutcome),
 }
 
 impl Exit {
+    /// The end of a drill.
+    pub(crate) fn of(outcome: DrillOutcome) -> Self {
+        match outcome {
+            DrillOutcome::Pass => Self::Pass,
+            DrillOutcome::Inconclusive
+            | DrillOutcome::ExpectationMissed
+            | DrillOutcome::InvariantBroken => Self::Failed(outcome),
+        }
+    }
+
     const fn code(self) -> u8 {
         match self {
             Self::Pass => 0,
             Self::Usage => 2,
             Self::BadDrill => 3,
             Self::NothingRan => 4,
+            Self::Failed(outcome) => outcome.exit_code(),
         }
     }
 }

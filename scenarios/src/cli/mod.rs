@@ -2,14 +2,21 @@
 
 mod check;
 mod exit;
+mod files;
+mod human;
 mod import;
 mod init;
 mod output;
+mod replay;
+mod run;
+mod table;
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use redrill::import::ZoneRule;
+use redrill::sim::WorldKind;
 
 pub(crate) use exit::Exit;
 
@@ -26,10 +33,103 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(RunArguments),
     Check(CheckArguments),
+    Replay(ReplayArguments),
     Init(InitArguments),
     Import(ImportArguments),
     Completions(CompletionsArguments),
+}
+
+/// Run a drill and tell what came of it.
+///
+/// A run of one seed writes its event log, pictures and report.html into
+/// redrill-out/DRILL-SEED, or into --out. Runs of several seeds write nothing without --out; with
+/// it, a summary.json and a folder for each of the first seeds that fail.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RunArguments {
+    /// The drill file.
+    #[arg(value_name = "DRILL.toml")]
+    drill: PathBuf,
+    /// The seed: the same seed gives the same run.
+    #[arg(long, default_value_t = 0, value_name = "N", conflicts_with = "seeds")]
+    seed: u64,
+    /// Run every seed from A to B - 1 and tell of all of them together.
+    #[arg(long, value_name = "A..B")]
+    seeds: Option<run::Seeds>,
+    /// The world it runs in.
+    #[arg(long, value_name = "WORLD", value_parser = WorldParser)]
+    world: Option<WorldKind>,
+    /// Change a value of the drill, as in config.cluster-node-timeout=2000.
+    #[arg(long, value_name = "PATH=VALUE")]
+    set: Vec<String>,
+    /// Where to write the files.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// What goes to standard output. ndjson is a line a run, and one for all of them together.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+    /// Print the timeline of each run.
+    #[arg(long)]
+    timeline: bool,
+    /// Threads; as many as there are cores by default. The results do not depend on it.
+    #[arg(long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
+}
+
+/// Judge and draw a saved event log again.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReplayArguments {
+    /// The event log of a run.
+    #[arg(value_name = "EVENTS.ndjson")]
+    log: PathBuf,
+    /// Where to write the files; nothing is written otherwise.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Print the timeline.
+    #[arg(long)]
+    timeline: bool,
+}
+
+/// What results look like.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Human,
+    /// One JSON object.
+    Json,
+    /// One JSON object a line.
+    Ndjson,
+}
+
+/// Reads a world's name and lists the worlds in `--help`.
+#[derive(Clone, Debug)]
+struct WorldParser;
+
+impl clap::builder::TypedValueParser for WorldParser {
+    type Value = WorldKind;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &std::ffi::OsStr,
+    ) -> Result<WorldKind, clap::Error> {
+        let names = WorldKind::ALL.iter().map(|world| world.name());
+        let names = clap::builder::PossibleValuesParser::new(names);
+        let name = names.parse_ref(command, argument, value)?;
+        let world = WorldKind::ALL.iter().find(|world| world.name() == name);
+        world
+            .copied()
+            .ok_or_else(|| clap::Error::new(clap::error::ErrorKind::InvalidValue))
+    }
+
+    fn possible_values(
+        &self,
+    ) -> Option<Box<dyn Iterator<Item = clap::builder::PossibleValue> + '_>> {
+        let names = WorldKind::ALL.iter().map(|world| world.name());
+        Some(Box::new(names.map(clap::builder::PossibleValue::new)))
+    }
 }
 
 /// Read a drill, tell its mistakes, and say in words what a run will do.
@@ -89,6 +189,8 @@ pub(crate) fn main() -> Exit {
         }
     };
     match cli.command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Replay(arguments) => replay::replay(&arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Init(arguments) => init::init(&arguments),
         Command::Import(arguments) => import::import(&arguments),

@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Write, stderr, stdout};
 
+use console::Term;
 use redrill::{BadDrill, Look, Mistake};
 
 /// Widest message.
@@ -39,26 +40,30 @@ pub(crate) fn warnings(warnings: &[Mistake]) {
 
 /// How messages look on standard error.
 fn look() -> Look {
-    let is_terminal = stderr().is_terminal();
-    let width = if is_terminal {
-        terminal_columns()
-    } else {
-        None
-    };
+    let look = look_of(stderr().is_terminal(), &Term::stderr());
+    Look {
+        width_columns: look.width_columns.min(MAX_WIDTH_COLUMNS),
+        ..look
+    }
+}
+
+/// How results look on standard output.
+pub(crate) fn stdout_look() -> Look {
+    look_of(stdout().is_terminal(), &Term::stdout())
+}
+
+fn look_of(is_terminal: bool, terminal: &Term) -> Look {
+    let size = terminal.size_checked().filter(|_| is_terminal);
+    let width = size.map(|(_, columns)| usize::from(columns).max(40));
     Look {
         color: is_terminal && wants_color(),
-        width_columns: width.unwrap_or(MAX_WIDTH_COLUMNS).min(MAX_WIDTH_COLUMNS),
+        width_columns: width.unwrap_or(MAX_WIDTH_COLUMNS),
     }
 }
 
 /// Whether colours are wanted (<https://no-color.org>).
-pub(crate) fn wants_color() -> bool {
+fn wants_color() -> bool {
     let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
     !is_set("NO_COLOR") && !is_dumb
-}
-
-fn terminal_columns() -> Option<usize> {
-    let (_, columns) = console::Term::stderr().size_checked()?;
-    Some(usize::from(columns).max(40))
 }

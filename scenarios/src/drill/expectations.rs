@@ -55,6 +55,11 @@ const MEASURES: &[(&str, Measure, Quantity)] = &[
     ),
 ];
 
+/// The names of all measures, in the order of the reference.
+pub fn measure_names() -> impl Iterator<Item = &'static str> {
+    MEASURES.iter().map(|(name, _, _)| *name)
+}
+
 /// Whether a key of `[expect]` is so called.
 pub(crate) fn is_measure(name: &str) -> bool {
     MEASURES.iter().any(|(known, _, _)| *known == name)

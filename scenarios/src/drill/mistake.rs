@@ -26,7 +26,7 @@ pub struct Mistake {
 }
 
 /// A drill that cannot run: everything that is wrong with it, in the order of the file.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct BadDrill {
     /// The mistakes; at least one.
     pub mistakes: Vec<Mistake>,
@@ -300,6 +300,13 @@ impl Diagnostic for Mistake {
 impl fmt::Display for BadDrill {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "bad drill\n{}", self.render(Look::default()))
+    }
+}
+
+/// The same as its display, so that a test that ends with it shows the mistakes.
+impl fmt::Debug for BadDrill {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
     }
 }
 

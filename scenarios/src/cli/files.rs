@@ -1,0 +1,96 @@
+//! The files of a run.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::Path;
+
+use redrill::Ended;
+use redrill::reports::summary::Summary;
+use redrill::reports::{html, terminal, timeline};
+use redrill::sim::checkers::Findings;
+use redrill::sim::trace::Trace;
+use redrill::sim::trace_io;
+
+/// Everything that can be drawn of a run.
+pub(crate) struct Files<'a> {
+    pub(crate) trace: Option<&'a Trace>,
+    pub(crate) findings: Option<&'a Findings>,
+    pub(crate) command: &'a str,
+}
+
+impl<'a> Files<'a> {
+    pub(crate) fn of(ended: &Ended<'a>) -> Self {
+        Self {
+            trace: ended.trace,
+            findings: ended.findings,
+            command: ended.command,
+        }
+    }
+
+    /// Writes the event log, the pictures and the report into a folder, which is made if need be.
+    ///
+    /// # Errors
+    /// A message that names the file.
+    pub(crate) fn write(&self, folder: &Path) -> Result<(), String> {
+        make(folder)?;
+        let Some(trace) = self.trace else {
+            return Ok(());
+        };
+        let log = folder.join("events.ndjson");
+        File::create(&log)
+            .and_then(|file| trace_io::write(trace, BufWriter::new(file)))
+            .map_err(|error| cannot_write(&log, &error))?;
+        let options = timeline::Options::default();
+        let svg = timeline::svg(trace, &options).map_err(|error| error.to_string())?;
+        write(&folder.join("timeline.svg"), svg.as_bytes())?;
+        let png = timeline::png(trace, &options).map_err(|error| error.to_string())?;
+        write(&folder.join("timeline.png"), &png)?;
+        if let Some(findings) = self.findings {
+            let report = html::report(&html::RunReport {
+                trace,
+                findings,
+                command: self.command,
+            });
+            write(&folder.join("report.html"), report.as_bytes())?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes `summary.json`.
+///
+/// # Errors
+/// A message that names the file.
+pub(crate) fn write_summary(summary: &Summary, folder: &Path) -> Result<(), String> {
+    make(folder)?;
+    let path = folder.join("summary.json");
+    let json = serde_json::to_vec_pretty(summary);
+    let json = json.map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    write(&path, &json)
+}
+
+/// The timeline of a run for standard output.
+pub(crate) fn timeline(trace: &Trace) -> String {
+    let look = super::output::stdout_look();
+    terminal::render(
+        trace,
+        &terminal::Options {
+            width: look.width_columns,
+            colour: look.color,
+            ..terminal::Options::default()
+        },
+    )
+}
+
+fn make(folder: &Path) -> Result<(), String> {
+    std::fs::create_dir_all(folder)
+        .map_err(|error| format!("cannot make the folder {}: {error}", folder.display()))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
+    std::fs::write(path, bytes).map_err(|error| cannot_write(path, &error))
+}
+
+fn cannot_write(path: &Path, error: &std::io::Error) -> String {
+    format!("cannot write {}: {error}", path.display())
+}
