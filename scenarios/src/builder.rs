@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 
+use redrill_reports::expectations::{EvaluatedExpectation, evaluate};
 use redrill_reports::measures::Measures;
 use redrill_reports::summary::{DrillOutcome, Failure, Invocation, RunSummary, Summary};
 use redrill_sim::checkers::{Findings, check};
@@ -49,6 +50,8 @@ pub struct Ended<'a> {
     pub trace: Option<&'a Trace>,
     /// What the checkers found; `None` if it came to no end.
     pub findings: Option<&'a Findings>,
+    /// The drill's expectations, held against this run alone.
+    pub expectations: &'a [EvaluatedExpectation],
     /// The command that repeats it.
     pub command: &'a str,
 }
@@ -234,12 +237,14 @@ fn judge(
         Ok(run) => {
             let findings = check(&run.trace);
             let measures = Measures::of(&run.trace, &findings);
+            let expectations = evaluate(&scenario.expectations, &[&measures]);
             let summary =
                 RunSummary::new(scenario, &run.trace, run.trace_hash, &findings, measures);
             each(&Ended {
                 summary: &summary,
                 trace: Some(&run.trace),
                 findings: Some(&findings),
+                expectations: &expectations,
                 command,
             });
             Ok(summary)
@@ -251,6 +256,7 @@ fn judge(
                 summary: &summary,
                 trace: Some(&trace),
                 findings: None,
+                expectations: &[],
                 command,
             });
             Ok(summary)

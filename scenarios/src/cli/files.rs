@@ -7,54 +7,40 @@ use std::path::Path;
 use redrill::Ended;
 use redrill::reports::summary::Summary;
 use redrill::reports::{html, terminal, timeline};
-use redrill::sim::checkers::Findings;
 use redrill::sim::trace::Trace;
 use redrill::sim::trace_io;
 
-/// Everything that can be drawn of a run.
-pub(crate) struct Files<'a> {
-    pub(crate) trace: Option<&'a Trace>,
-    pub(crate) findings: Option<&'a Findings>,
-    pub(crate) command: &'a str,
-}
-
-impl<'a> Files<'a> {
-    pub(crate) fn of(ended: &Ended<'a>) -> Self {
-        Self {
-            trace: ended.trace,
-            findings: ended.findings,
-            command: ended.command,
-        }
+/// Writes the event log of a run, its pictures and its report into a folder, which is made if need
+/// be.
+///
+/// # Errors
+/// A message that names the file.
+pub(crate) fn write_run(run: &Ended<'_>, folder: &Path) -> Result<(), String> {
+    make(folder)?;
+    let Some(trace) = run.trace else {
+        return Ok(());
+    };
+    let log = folder.join("events.ndjson");
+    File::create(&log)
+        .and_then(|file| trace_io::write(trace, BufWriter::new(file)))
+        .map_err(|error| cannot_write(&log, &error))?;
+    let options = timeline::Options::default();
+    let svg = timeline::svg(trace, &options).map_err(|error| error.to_string())?;
+    write(&folder.join("timeline.svg"), svg.as_bytes())?;
+    let png = timeline::png(trace, &options).map_err(|error| error.to_string())?;
+    write(&folder.join("timeline.png"), &png)?;
+    if let (Some(findings), Some(measures)) = (run.findings, &run.summary.measures) {
+        let report = html::report(&html::RunReport {
+            trace,
+            findings,
+            measures,
+            expectations: run.expectations,
+            steps: &run.summary.steps_expected,
+            command: run.command,
+        });
+        write(&folder.join("report.html"), report.as_bytes())?;
     }
-
-    /// Writes the event log, the pictures and the report into a folder, which is made if need be.
-    ///
-    /// # Errors
-    /// A message that names the file.
-    pub(crate) fn write(&self, folder: &Path) -> Result<(), String> {
-        make(folder)?;
-        let Some(trace) = self.trace else {
-            return Ok(());
-        };
-        let log = folder.join("events.ndjson");
-        File::create(&log)
-            .and_then(|file| trace_io::write(trace, BufWriter::new(file)))
-            .map_err(|error| cannot_write(&log, &error))?;
-        let options = timeline::Options::default();
-        let svg = timeline::svg(trace, &options).map_err(|error| error.to_string())?;
-        write(&folder.join("timeline.svg"), svg.as_bytes())?;
-        let png = timeline::png(trace, &options).map_err(|error| error.to_string())?;
-        write(&folder.join("timeline.png"), &png)?;
-        if let Some(findings) = self.findings {
-            let report = html::report(&html::RunReport {
-                trace,
-                findings,
-                command: self.command,
-            });
-            write(&folder.join("report.html"), report.as_bytes())?;
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
 /// Writes `summary.json`.

@@ -274,6 +274,10 @@ impl Page {
             let events = grouped(*events as u64);
             self.line(&format!("trace   {hash} ({events} events)"));
         }
+        if summary.runs.len() > 1 {
+            let hash = hash_of_all(&summary.runs);
+            self.line(&format!("trace   {hash} (of all runs)"));
+        }
         if let Some(folder) = folder {
             let file = match summary.runs[..] {
                 [_] => "report.html",

@@ -3,14 +3,14 @@
 use std::fs::File;
 use std::io::BufReader;
 
+use redrill::Ended;
 use redrill::reports::measures::Measures;
 use redrill::reports::summary::{Invocation, RunSummary, Summary};
 use redrill::sim::checkers::check;
 use redrill::sim::trace::Trace;
 use redrill::sim::{TraceHash, trace_io};
 
-use super::files::{self, Files};
-use super::{Exit, ReplayArguments, human, output};
+use super::{Exit, ReplayArguments, files, human, output};
 
 pub(crate) fn replay(arguments: &ReplayArguments) -> Exit {
     let shown = arguments.log.display().to_string();
@@ -49,7 +49,12 @@ fn judge(trace: &Trace, shown: &str, arguments: &ReplayArguments) -> Exit {
         question: header.question.clone(),
         engine: header.engine.name().to_owned(),
         config: header.config.clone(),
-        ..Summary::new(scenario, &header.world, &Invocation::default(), vec![run])
+        ..Summary::new(
+            scenario,
+            &header.world,
+            &Invocation::default(),
+            vec![run.clone()],
+        )
     };
     for failure in &mut summary.failures {
         failure.repeat.clone_from(&command);
@@ -61,12 +66,14 @@ fn judge(trace: &Trace, shown: &str, arguments: &ReplayArguments) -> Exit {
     let folder = arguments.out.as_deref();
     let mut exit = Exit::of(summary.outcome);
     if let Some(folder) = folder {
-        let files = Files {
+        let ended = Ended {
+            summary: &run,
             trace: Some(trace),
             findings: Some(&findings),
+            expectations: &[],
             command: &command,
         };
-        let written = files.write(folder);
+        let written = files::write_run(&ended, folder);
         if let Err(error) = written.and_then(|()| files::write_summary(&summary, folder)) {
             output::error(&error);
             exit = exit.max(Exit::Usage);

@@ -9,8 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use redrill::reports::summary::{DrillOutcome, RunSummary, Summary};
 use redrill::{Drill, Ended, NothingRan, Outcome};
 
-use super::files::{self, Files};
-use super::{Exit, Format, RunArguments, human, output};
+use super::{Exit, Format, RunArguments, files, human, output};
 
 /// Seeds that fail and get files of their own under `--out`.
 const FAILURES_WITH_FILES: usize = 5;
@@ -127,7 +126,7 @@ impl Shelf<'_> {
         let failed = ended.summary.outcome() != DrillOutcome::Pass;
         let folder = self.note(ended.summary, failed);
         if let (Some(folder), Some(_)) = (&folder, ended.trace)
-            && let Err(error) = Files::of(ended).write(folder)
+            && let Err(error) = files::write_run(ended, folder)
         {
             self.change(|kept| kept.errors.push(error));
         }
