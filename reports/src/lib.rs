@@ -13,3 +13,6 @@ pub mod terminal;
 mod text;
 pub mod theme;
 pub mod timeline;
+
+#[cfg(test)]
+mod hostile_logs;

@@ -15,7 +15,12 @@ const RUN: usize = 0;
 /// The run in the trace event format (JSON). Times are microseconds since the run began.
 #[must_use]
 pub fn json(trace: &Trace) -> String {
-    let model = Model::of(trace);
+    json_of(&Model::of(trace))
+}
+
+/// The same of a picture that was made before.
+#[must_use]
+pub fn json_of(model: &Model) -> String {
     let mut events: Vec<Value> = vec![named("process_name", RUN, 0, "the run")];
     for (index, zone) in model.zones.iter().enumerate() {
         let process = index + 1;
@@ -24,7 +29,7 @@ pub fn json(trace: &Trace) -> String {
         for lane in &zone.lanes {
             let thread = usize::from(lane.node) + 1;
             events.push(named("thread_name", process, thread, &lane.name));
-            slices(&mut events, &model, process, lane);
+            slices(&mut events, model, process, lane);
         }
     }
     for fault in &model.faults {
@@ -35,8 +40,8 @@ pub fn json(trace: &Trace) -> String {
             events.push(slice(RUN, 2, part.name(), "failover", span));
         }
     }
-    instants(&mut events, &model);
-    counters(&mut events, &model);
+    instants(&mut events, model);
+    counters(&mut events, model);
     json!({ "displayTimeUnit": "ms", "traceEvents": events }).to_string()
 }
 

@@ -195,7 +195,7 @@ fn events(page: &mut Page, model: &Model, columns: &Columns, lines: &[Line], mos
             before_us = None;
             continue;
         }
-        if before_us.is_some_and(|before_us| line.at_us > before_us + PAUSE_US) {
+        if before_us.is_some_and(|before_us| line.at_us.saturating_sub(before_us) > PAUSE_US) {
             columns.line(page, model, None, line.at_us - 1, &[], "", None);
         }
         columns.line(
@@ -227,10 +227,7 @@ fn outcome(page: &mut Page, model: &Model) {
                 "on request".to_owned()
             }
             (Some(_), FailoverHow::Automatic) => {
-                format!(
-                    "{} after the fault",
-                    seconds(failover.won_us - failover.from_us)
-                )
+                format!("{} after the fault", seconds(failover.length_us()))
             }
             (None, FailoverHow::Automatic) => "without a fault of its master".to_owned(),
         };

@@ -13,6 +13,9 @@ use crate::model::{EventKind, Failover, Model, Trouble, Weight};
 use crate::text::{length, length_ms, seconds_since};
 use crate::theme::{INK, Shape, mark};
 
+/// More failovers than this have no card of their own.
+const MOST_CARDS: usize = 8;
+
 /// More lost writes than this are only counted.
 const MOST_LOST: usize = 200;
 
@@ -49,8 +52,11 @@ pub(super) fn verdicts(model: &Model, run: &RunReport<'_>) -> Markup {
                 div class=(format!("value {class}")) { (sign) " " (words) }
                 div.more { (verdict_reason(run)) }
             }
-            @for failover in &model.failovers {
+            @for failover in model.failovers.iter().take(MOST_CARDS) {
                 (failover_card(model, failover))
+            }
+            @if model.failovers.len() > MOST_CARDS {
+                (card("more failovers", &(model.failovers.len() - MOST_CARDS).to_string(), "in the timeline"))
             }
             @if model.failovers.is_empty() {
                 (card("failovers", "none", "no replica was promoted"))
@@ -118,7 +124,7 @@ fn failover_card(model: &Model, failover: &Failover) -> Markup {
                 @if asked {
                     " on request"
                 } @else if measured.fault_at_ms.is_some() {
-                    " " b { (length(failover.won_us - failover.from_us)) } " after the fault"
+                    " " b { (length(failover.length_us())) } " after the fault"
                 } @else {
                     " without a fault of its master"
                 }

@@ -197,6 +197,7 @@ pub(super) fn lines(trace: &Trace, names: &Names<'_>) -> Vec<EventLine> {
         let Some(mut line) = line(trace, names, record) else {
             continue;
         };
+        line.node = line.node.filter(|node| names.has(*node));
         if forming {
             // The story begins when the cluster has formed.
             line.weight = Weight::Detail;

@@ -90,6 +90,12 @@ impl Failover {
         }
     }
 
+    /// From its cause to the promotion.
+    #[must_use]
+    pub const fn length_us(&self) -> u64 {
+        self.won_us.saturating_sub(self.from_us)
+    }
+
     fn at_us(&self, ms: f64) -> u64 {
         self.from_us
             .saturating_add_signed((ms * 1000.0).round() as i64)
@@ -109,6 +115,7 @@ pub(super) fn failovers(trace: &Trace, names: &Names<'_>, measures: &Measures) -
         Some((record.at_us, *node, *master))
     });
     wins.zip(&measures.failovers)
+        .filter(|((_, winner, _), _)| names.has(*winner))
         .map(|((won_us, winner, master), measured)| {
             let length_us = (measured.won_ms * 1000.0).round() as i64;
             Failover {

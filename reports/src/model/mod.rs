@@ -202,6 +202,11 @@ impl<'a> Names<'a> {
         self.numbers.get(&id).copied()
     }
 
+    /// Whether there is a node with a number: a log from a file may say anything.
+    pub(crate) fn has(&self, number: NodeNumber) -> bool {
+        usize::from(number) < self.header.nodes.len()
+    }
+
     /// What a node is called: its name in the drill, or the start of its id.
     pub(crate) fn name(&self, id: NodeId) -> String {
         self.number(id).map_or_else(
@@ -220,15 +225,15 @@ fn by_zone(header: &Header, lanes: Vec<Lane>) -> Vec<Zone> {
             lanes: Vec::new(),
         })
         .collect();
+    // A node whose zone is none of the drill's stands in one of its own.
+    zones.push(Zone {
+        name: "?".to_owned(),
+        lanes: Vec::new(),
+    });
     for lane in lanes {
         let zone = header.nodes[usize::from(lane.node)].zone;
-        while zones.len() <= zone {
-            zones.push(Zone {
-                name: format!("zone {}", zones.len()),
-                lanes: Vec::new(),
-            });
-        }
-        zones[zone].lanes.push(lane);
+        let place = zone.min(header.zones.len());
+        zones[place].lanes.push(lane);
     }
     zones.retain(|zone| !zone.lanes.is_empty());
     zones

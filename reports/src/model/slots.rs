@@ -127,6 +127,7 @@ fn changes<'a>(
             node,
             fact: Fact::SlotsOwned { owner, slots, .. },
         } = &record.event
+            && names.has(*node)
         {
             let mine = owner.and_then(|owner| names.number(owner)) == Some(*node);
             changes

@@ -50,7 +50,9 @@ pub(super) fn around_incident(
         recovered_us = ends.max().unwrap_or(origin_us);
     }
     let from_us = origin_us.saturating_sub(MARGIN_US);
-    let to_us = (recovered_us + MARGIN_US).max(from_us + SHORTEST_US);
+    let to_us = recovered_us
+        .saturating_add(MARGIN_US)
+        .max(from_us.saturating_add(SHORTEST_US));
     Span {
         from_us,
         to_us: to_us.min(run.to_us),

@@ -53,7 +53,7 @@ pub(super) fn lines(model: &Model) -> Vec<Line> {
         let recent = drafts
             .iter_mut()
             .rev()
-            .take_while(|draft| event.at_us <= draft.events[0].at_us + together_us)
+            .take_while(|draft| event.at_us <= draft.events[0].at_us.saturating_add(together_us))
             .find(|draft| belongs(draft, event));
         match recent {
             Some(draft) if draft.events[0].kind == EventKind::Fault => draft.effects.push(event),
