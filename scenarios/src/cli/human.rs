@@ -263,26 +263,21 @@ impl Page {
 
     fn end(&mut self, summary: &Summary, folder: Option<&Path>) {
         self.text.push('\n');
-        if let [
-            RunSummary {
-                trace_hash: Some(hash),
-                events,
-                ..
-            },
-        ] = &summary.runs[..]
-        {
-            let events = grouped(*events as u64);
-            self.line(&format!("trace   {hash} ({events} events)"));
-        }
-        if summary.runs.len() > 1 {
-            let hash = hash_of_all(&summary.runs);
-            self.line(&format!("trace   {hash} (of all runs)"));
-        }
+        let events: usize = summary.runs.iter().map(|run| run.events).sum();
+        let events = grouped(events as u64);
+        let file = match &summary.runs[..] {
+            [run] => {
+                let hash = (run.trace_hash).map_or_else(|| "-".to_owned(), |hash| hash.to_string());
+                self.line(&format!("trace   {hash} ({events} events)"));
+                "report.html"
+            }
+            runs => {
+                let (hash, count) = (hash_of_all(runs), runs.len());
+                self.line(&format!("traces  {hash} ({count} runs, {events} events)"));
+                "summary.json"
+            }
+        };
         if let Some(folder) = folder {
-            let file = match summary.runs[..] {
-                [_] => "report.html",
-                _ => "summary.json",
-            };
             self.line(&format!("report  {}", folder.join(file).display()));
         }
     }
