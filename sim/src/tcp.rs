@@ -92,6 +92,8 @@ enum End {
     Open,
     /// Only a kernel that still sends what was written.
     Closed,
+    /// An application that has not closed its end of a broken connection yet.
+    Broken,
     /// Nothing: segments are answered with RST if the host is up.
     Gone,
 }
@@ -159,8 +161,13 @@ impl Connection {
     /// A side closes: what it wrote is still sent, unless it left bytes unread.
     pub fn close(&mut self, side: Side, now_us: u64, network: &mut Network) {
         self.settle(now_us, network);
-        if self.ends[side as usize] != End::Open {
-            return;
+        match self.ends[side as usize] {
+            End::Open => (),
+            End::Broken => {
+                self.ends[side as usize] = End::Gone;
+                return;
+            }
+            End::Closed | End::Gone => return,
         }
         if self.flows[side.other() as usize].unread_bytes() > 0 {
             self.ends[side as usize] = End::Gone;
@@ -224,7 +231,8 @@ impl Connection {
         self.flows[side as usize].missing_bytes()
     }
 
-    /// Whether nobody will ever hear of this connection again.
+    /// Whether nobody will ever hear of this connection again: both applications have closed it or
+    /// are gone, and nothing is under way.
     #[must_use]
     pub fn is_over(&self) -> bool {
         let silent = |side: Side| {
@@ -282,7 +290,9 @@ impl Connection {
     /// A segment of `side` met an end that is no more.
     fn refuse(&mut self, side: Side, at_us: u64, network: &mut Network) {
         let other = side.other();
-        self.ends[other as usize] = End::Gone;
+        if self.ends[other as usize] == End::Closed {
+            self.ends[other as usize] = End::Gone;
+        }
         self.flows[other as usize].stop();
         match network.transit(at_us, self.host(other), self.host(side), 0, 0) {
             Transit::Arrives(at) => {
@@ -295,10 +305,14 @@ impl Connection {
 
     fn break_off(&mut self, side: Side, why: Break) {
         self.resets[side as usize] = NEVER;
-        if self.ends[side as usize] == End::Open {
-            self.broken[side as usize] = Some(why);
-        }
-        self.ends[side as usize] = End::Gone;
+        self.ends[side as usize] = match self.ends[side as usize] {
+            End::Open => {
+                self.broken[side as usize] = Some(why);
+                End::Broken
+            }
+            End::Broken => End::Broken,
+            End::Closed | End::Gone => End::Gone,
+        };
         self.flows[side as usize].stop();
     }
 

@@ -730,3 +730,31 @@ fn a_cluster_that_cannot_form_says_what_is_pending() {
         }
     }
 }
+
+#[test]
+fn a_host_that_is_back_soon_resets_its_old_connections() {
+    let crash = StepAction::Crash {
+        target: named("m1"),
+        how: CrashKind::PowerOff,
+        restart_after_us: Some(SECOND),
+    };
+    for seed in 1..6 {
+        for (world, trace) in traces(&with_steps(vec![at(2 * SECOND, None, crash.clone())]), seed) {
+            let dropped = times(&trace, |event| {
+                matches!(
+                    event,
+                    Event::Node {
+                        node: 3,
+                        fact: Fact::MasterLinkLost,
+                        ..
+                    }
+                )
+            });
+            assert!(wins(&trace).is_empty());
+            assert!(
+                dropped.len() == 1 && dropped[0] < 6_000_000,
+                "{world} {seed}: {dropped:?}"
+            );
+        }
+    }
+}

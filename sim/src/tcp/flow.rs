@@ -395,7 +395,7 @@ impl Flow {
             self.recovering = true;
             self.resend_at_us = NEVER;
             self.put_under_way(bytes, at_us, arrives_us);
-        } else if receiver == End::Gone {
+        } else if matches!(receiver, End::Broken | End::Gone) {
             return Step {
                 refused_at_us: Some(arrives_us),
                 ..Step::default()
@@ -427,7 +427,7 @@ impl Flow {
         let refused = match receiver {
             End::Open => false,
             End::Closed => payload > 0,
-            End::Gone => true,
+            End::Broken | End::Gone => true,
         };
         if refused {
             return Step {

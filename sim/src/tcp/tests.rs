@@ -380,6 +380,11 @@ fn a_closed_end_resets_who_writes_to_it() {
     bench.write(Opener, 100);
     bench.until(2 * MS);
     assert_eq!(bench.broken[Opener as usize], Some(Break::Reset));
+    assert!(
+        !bench.connection.is_over(),
+        "the writer has not closed it yet"
+    );
+    bench.close(Opener);
     assert!(bench.connection.is_over());
 }
 
