@@ -109,7 +109,7 @@ fn is_cut_off(picture: &Picture<'_>, node: NodeNumber) -> bool {
     let Some(now) = picture.node(node) else {
         return false;
     };
-    if picture.reach.active().is_empty() || !now.view.slots.owns_any(node) {
+    if picture.reach.active().is_empty() {
         return false;
     }
     let voters = now.view.voting_masters();
