@@ -6,7 +6,7 @@
 //!
 //! [`Ledger`]: super::Ledger
 
-use redrill_node::{Fact, FailoverKind, ReplicationId};
+use redrill_node::{Fact, FailoverKind, ReplicationId, SlotRange};
 
 use super::history::{Histories, HistoryNumber, Origin, Point, Promotion, Restart};
 use super::ledger::{Audit, Bookkeeping, Execution};
@@ -34,8 +34,6 @@ pub(super) struct Position {
     promotion: Option<usize>,
     /// Whether it caught up with its paused master for a manual failover.
     caught_up: bool,
-    /// Executed writes whose history is not known yet.
-    waiting: Vec<usize>,
     persistent: bool,
 }
 
@@ -125,9 +123,6 @@ impl Data {
             ProcessChange::Crashed(kind) => {
                 self.books.crashed(node, at_us, place);
                 let before = position.now.take();
-                for execution in position.waiting.drain(..) {
-                    self.books.executed_in(execution, before);
-                }
                 position.promotion = None;
                 position.ended = Some(Restart {
                     ended_us: at_us,
@@ -159,18 +154,15 @@ impl Data {
             };
             self.stream(picture, *id, told, at_us, findings);
         } else if let Fact::Wrote { write, offset } = fact {
-            let execution = Execution {
+            let history = self.wrote(picture, node, *offset, at_us);
+            self.books.executed(Execution {
                 write: *write,
                 node,
                 offset: *offset,
                 at_us,
                 place,
-                history: None,
-            };
-            let number = self.books.executed(execution);
-            if let Some(position) = self.nodes.get_mut(usize::from(node)) {
-                position.waiting.push(number);
-            }
+                history,
+            });
         } else if let Fact::ReplicationIdChanged {
             id,
             previous,
@@ -236,6 +228,39 @@ impl Data {
         }
     }
 
+    /// A master executed a write at an offset; the history it stands in. A master that no replica
+    /// ever followed has told of none: it is given one without a name.
+    fn wrote(
+        &mut self,
+        picture: &Picture<'_>,
+        node: NodeNumber,
+        offset: u64,
+        at_us: u64,
+    ) -> Option<HistoryNumber> {
+        let position = self.nodes.get_mut(usize::from(node))?;
+        let history = match position.now {
+            Some((history, _)) => history,
+            None => {
+                let history = self.histories.unnamed();
+                let parent = position
+                    .ended
+                    .filter(|ended| ended.persistent)
+                    .and_then(|ended| ended.before);
+                let origin = Origin {
+                    node,
+                    at_us,
+                    promotion: position.promotion.take(),
+                    restart: position.ended.take(),
+                };
+                let slots = own_slots(picture, node);
+                self.histories.begin(history, parent, origin, slots);
+                history
+            }
+        };
+        position.now = Some((history, offset));
+        Some(history)
+    }
+
     /// A node tells where its stream stands.
     fn stream(
         &mut self,
@@ -267,7 +292,8 @@ impl Data {
                     promotion,
                     restart,
                 };
-                self.histories.begin(history, parent, origin);
+                let slots = own_slots(picture, told.node);
+                self.histories.begin(history, parent, origin, slots);
             }
         }
         let back = position
@@ -283,10 +309,6 @@ impl Data {
         }
         position.now = Some((history, told.offset));
         position.ended = None;
-        for execution in position.waiting.drain(..) {
-            self.books
-                .executed_in(execution, Some((history, told.offset)));
-        }
         if let Err(known) = self.histories.tell(history, told) {
             if self.contradicted.contains(&(told.node, history)) || known.node == told.node {
                 return;
@@ -325,11 +347,7 @@ impl Data {
             promotion,
             restart,
         };
-        self.histories.begin(history, parent, origin);
-        // Writes of the same turn, before the fork, stand in the old history.
-        for execution in position.waiting.drain(..) {
-            self.books.executed_in(execution, position.now);
-        }
+        self.histories.begin(history, parent, origin, Vec::new());
         let reached = position.now.map_or(offset, |(_, reached)| reached);
         position.now = Some((history, reached));
     }
@@ -362,6 +380,13 @@ impl Data {
             findings.violation(Code::D, at_us, &[node], &[promotion.place], words);
         }
     }
+}
+
+/// The slots a node owns by its own word.
+fn own_slots(picture: &Picture<'_>, node: NodeNumber) -> Vec<SlotRange> {
+    picture
+        .node(node)
+        .map_or_else(Vec::new, |now| now.view.slots.ranges_of(node).collect())
 }
 
 #[cfg(test)]

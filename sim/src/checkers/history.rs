@@ -4,7 +4,7 @@
 //! its history forked from at or after that offset, is the write's.
 
 use indexmap::IndexMap;
-use redrill_node::{FailoverKind, ReplicationId};
+use redrill_node::{FailoverKind, ReplicationId, SlotRange};
 use rustc_hash::FxBuildHasher;
 
 use crate::trace::NodeNumber;
@@ -25,6 +25,8 @@ pub(super) struct History {
     pub(super) parent: Option<(HistoryNumber, u64)>,
     /// Who began it.
     pub(super) origin: Option<Origin>,
+    /// The slots that the node which began it owned then; nothing for a promotion.
+    pub(super) slots: Vec<SlotRange>,
     /// What is known of its bytes, by offset.
     points: Vec<Point>,
 }
@@ -94,10 +96,20 @@ impl Histories {
             self.list.push(History {
                 parent: None,
                 origin: None,
+                slots: Vec::new(),
                 points: Vec::new(),
             });
         }
         number
+    }
+
+    /// A history that nobody has named.
+    pub(super) fn unnamed(&mut self) -> HistoryNumber {
+        // Ids are numbered in the order of the list: an unused one keeps its place.
+        let next = self.list.len() as HistoryNumber;
+        let mut bytes = [0xff; 20];
+        bytes[..4].copy_from_slice(&next.to_be_bytes());
+        self.number(ReplicationId(bytes))
     }
 
     pub(super) fn get(&self, number: HistoryNumber) -> Option<&History> {
@@ -110,12 +122,14 @@ impl Histories {
         number: HistoryNumber,
         parent: Option<(HistoryNumber, u64)>,
         origin: Origin,
+        slots: Vec<SlotRange>,
     ) {
         let Some(history) = self.list.get_mut(number as usize) else {
             return;
         };
         if history.origin.is_none() {
             history.origin = Some(origin);
+            history.slots = slots;
             history.parent = parent.filter(|(parent, _)| *parent != number);
         }
     }
@@ -214,8 +228,8 @@ mod tests {
             histories.number(id(2)),
             histories.number(id(3)),
         );
-        histories.begin(second, Some((first, 100)), origin(1));
-        histories.begin(third, Some((second, 80)), origin(2));
+        histories.begin(second, Some((first, 100)), origin(1), Vec::new());
+        histories.begin(third, Some((second, 80)), origin(2), Vec::new());
         assert_eq!(
             histories.lineage(third),
             [(third, u64::MAX), (second, 80), (first, 80)]
@@ -226,8 +240,8 @@ mod tests {
     fn a_knot_of_histories_ends() {
         let mut histories = Histories::default();
         let (first, second) = (histories.number(id(1)), histories.number(id(2)));
-        histories.begin(second, Some((first, 100)), origin(1));
-        histories.begin(first, Some((second, 100)), origin(1));
+        histories.begin(second, Some((first, 100)), origin(1), Vec::new());
+        histories.begin(first, Some((second, 100)), origin(1), Vec::new());
         assert_eq!(histories.lineage(first).len(), 2);
     }
 

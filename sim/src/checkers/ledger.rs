@@ -196,15 +196,8 @@ impl Bookkeeping {
         });
     }
 
-    pub(super) fn executed(&mut self, execution: Execution) -> usize {
+    pub(super) fn executed(&mut self, execution: Execution) {
         self.executions.push(execution);
-        self.executions.len() - 1
-    }
-
-    pub(super) fn executed_in(&mut self, execution: usize, position: Option<(HistoryNumber, u64)>) {
-        if let Some(execution) = self.executions.get_mut(execution) {
-            execution.history = position.map(|(history, _)| history);
-        }
     }
 
     pub(super) fn audited(&mut self, key: u64, audit: Audit) {

@@ -1,6 +1,6 @@
 //! What became of a key's writes, and what each lost one died of.
 
-use redrill_node::FailoverKind;
+use redrill_node::{FailoverKind, SlotRange};
 
 use super::{Audit, Bookkeeping, Execution, LossCause, LostWrite, Write};
 use crate::checkers::history::{Histories, HistoryNumber, Promotion, Restart};
@@ -15,6 +15,16 @@ pub(super) struct Inquest<'b, 't> {
     pub(super) histories: &'b Histories,
     pub(super) promotions: &'b [Promotion],
     pub(super) books: &'b Bookkeeping,
+}
+
+/// A lost write and where it was executed.
+struct Case<'e> {
+    executions: &'e [Execution],
+    /// The execution that was acknowledged.
+    executed: &'e Execution,
+    /// Its history.
+    written: HistoryNumber,
+    slot: u16,
 }
 
 struct Cause {
@@ -151,20 +161,23 @@ impl Inquest<'_, '_> {
         let Some(executed) = executed else {
             return self.cause_without_facts(write);
         };
-        match (executed.history, audit.history) {
-            (Some(written), Some(found)) => {
-                self.cause_in_lineage(executions, executed, written, found, 0)
+        let Some(written) = executed.history else {
+            return self.cause_without_history(executed);
+        };
+        let slot = write.slot;
+        let case = Case {
+            executions,
+            executed,
+            written,
+            slot,
+        };
+        match (audit.history, audit.restart, audit.node) {
+            (Some(found), _, _) => self.cause_in_lineage(&case, found, 0),
+            (None, Some(restart), Some(node)) => self.cause_of_restart(&case, node, &restart, 0),
+            (None, _, _) => {
+                let why = "the history of the node that was read is not in the log".into();
+                Cause::new(LossCause::Open, why, &[])
             }
-            (Some(written), None) => match (audit.restart, audit.node) {
-                (Some(restart), Some(node)) => {
-                    self.cause_of_restart(executions, executed, written, node, &restart, 0)
-                }
-                (Some(_) | None, _) => {
-                    let why = "the history of the node that was read is not in the log".into();
-                    Cause::new(LossCause::Open, why, &[])
-                }
-            },
-            (None, _) => self.cause_without_history(executed),
         }
     }
 
@@ -190,16 +203,9 @@ impl Inquest<'_, '_> {
     }
 
     /// Compares the branch a write stands on with the lineage of the data that were read.
-    fn cause_in_lineage(
-        &self,
-        executions: &[Execution],
-        executed: &Execution,
-        written: HistoryNumber,
-        found: HistoryNumber,
-        depth: usize,
-    ) -> Cause {
+    fn cause_in_lineage(&self, case: &Case<'_>, found: HistoryNumber, depth: usize) -> Cause {
         let lineage = self.histories.lineage(found);
-        let kept = executions.iter().find(|execution| {
+        let kept = case.executions.iter().find(|execution| {
             lineage.iter().any(|(history, limit)| {
                 Some(*history) == execution.history && execution.offset <= *limit
             })
@@ -207,7 +213,7 @@ impl Inquest<'_, '_> {
         if let Some(kept) = kept {
             return self.cause_of_kept(kept, &lineage);
         }
-        let branch = self.histories.lineage(written);
+        let branch = self.histories.lineage(case.written);
         let on_branch = |history: HistoryNumber| branch.iter().any(|(known, _)| *known == history);
         let left_at = lineage
             .iter()
@@ -227,26 +233,52 @@ impl Inquest<'_, '_> {
         {
             return self.cause_of_promotion(
                 promotion,
-                executed.node,
-                executed.at_us,
-                executed.offset,
+                case.executed.node,
+                case.executed.at_us,
+                case.executed.offset,
             );
         }
         if let Some(restart) = origin.and_then(|origin| origin.restart)
             && let Some(origin) = origin
         {
-            return self.cause_of_restart(
-                executions,
-                executed,
-                written,
-                origin.node,
-                &restart,
-                depth,
+            return self.cause_of_restart(case, origin.node, &restart, depth);
+        }
+        self.cause_of_other_data(case, &lineage)
+    }
+
+    /// The data that were read share nothing with the write's branch.
+    fn cause_of_other_data(&self, case: &Case<'_>, lineage: &[(HistoryNumber, u64)]) -> Cause {
+        let executed = case.executed;
+        let histories = || {
+            lineage
+                .iter()
+                .filter_map(|(number, _)| self.histories.get(*number))
+        };
+        let promotions = histories().filter_map(|history| history.origin?.promotion);
+        let in_its_place = promotions
+            .filter_map(|place| self.promotions.get(place))
+            .rfind(|promotion| promotion.master == Some(executed.node));
+        let Some(promotion) = in_its_place else {
+            let why = "the node that was read goes on from data that never held it".into();
+            return Cause::new(LossCause::Unexplained, why, &[]);
+        };
+        // Data from before its master's restart, say, are those of the shard all the same.
+        let of_the_shard =
+            histories().any(|history| history.slots.iter().any(|slots| holds(*slots, case.slot)));
+        if of_the_shard {
+            return self.cause_of_promotion(
+                promotion,
+                executed.node,
+                executed.at_us,
+                executed.offset,
             );
         }
-        let by = origin.map_or_else(|| "nobody".into(), |origin| self.picture.name(origin.node));
-        let why = format!("{by} goes on from data that never held it, without a promotion");
-        Cause::new(LossCause::Unexplained, why, &[])
+        let why = format!(
+            "{} took the place of {} with the data of another shard",
+            self.picture.name(promotion.node),
+            self.picture.name(executed.node)
+        );
+        Cause::new(LossCause::Unexplained, why, &[promotion.place])
     }
 
     /// The data that were read go on from a point after the write, and yet it is gone.
@@ -391,9 +423,7 @@ impl Inquest<'_, '_> {
     /// A master began anew after a restart: what it held before is gone with its memory.
     fn cause_of_restart(
         &self,
-        executions: &[Execution],
-        executed: &Execution,
-        written: HistoryNumber,
+        case: &Case<'_>,
         node: NodeNumber,
         restart: &Restart,
         depth: usize,
@@ -402,7 +432,7 @@ impl Inquest<'_, '_> {
         let name = self.picture.name(node);
         let held = restart.before.is_some_and(|(before, reached)| {
             let lineage = self.histories.lineage(before);
-            executions.iter().any(|execution| {
+            case.executions.iter().any(|execution| {
                 let limit = lineage
                     .iter()
                     .find(|(history, _)| Some(*history) == execution.history)
@@ -410,7 +440,7 @@ impl Inquest<'_, '_> {
                 execution.node == node || limit.is_some_and(|limit| execution.offset <= limit)
             })
         });
-        if held || executed.node == node {
+        if held || case.executed.node == node {
             let why = if restart.persistent {
                 format!("{name} came back without it although it keeps its data")
             } else {
@@ -424,9 +454,7 @@ impl Inquest<'_, '_> {
             return Cause::new(cause, why, &[restart.place]);
         }
         match restart.before {
-            Some((before, _)) if depth < DEEPEST => {
-                self.cause_in_lineage(executions, executed, written, before, depth + 1)
-            }
+            Some((before, _)) if depth < DEEPEST => self.cause_in_lineage(case, before, depth + 1),
             Some(_) | None => {
                 let why = format!("{name} came back empty, and what it held before is not known");
                 Cause::new(LossCause::Open, why, &[restart.place])
@@ -476,4 +504,8 @@ impl Inquest<'_, '_> {
             None => Cause::new(LossCause::Open, "the log shows no cause".into(), &[]),
         }
     }
+}
+
+const fn holds(slots: SlotRange, slot: u16) -> bool {
+    slots.first <= slot && slot <= slots.last
 }
