@@ -241,7 +241,7 @@ fn expected(scenario: &Scenario) -> String {
     if let Some(floor) = advice::floor(Measure::FailoverTime, timeout_ms) {
         let _ = writeln!(
             text,
-            "  (A failover takes {} to {} by the protocol alone.)",
+            "  (A failover takes {} to {} by the protocol alone, and up to 2 s more to agree on it.)",
             us((floor.quickest_ms * 1000.0) as u64),
             us((floor.ordinary_ms * 1000.0) as u64),
         );

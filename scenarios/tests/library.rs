@@ -1,0 +1,73 @@
+//! Every drill of the library, run: its expectations are what the nodes do.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::path::{Path, PathBuf};
+
+use redrill::Drill;
+use redrill::sim::WorldKind;
+
+fn drills() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("drills");
+    let mut files: Vec<PathBuf> = std::fs::read_dir(root)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort();
+    assert!(files.len() >= 13, "{files:?}");
+    files
+}
+
+#[test]
+fn every_drill_passes_with_many_seeds() {
+    for path in drills() {
+        let drill = Drill::from_file(&path).unwrap_or_else(|bad| panic!("{bad}"));
+        drill.seeds(0..4).run().unwrap().assert_valid();
+    }
+}
+
+#[test]
+fn every_drill_passes_in_every_world() {
+    for path in drills() {
+        for world in WorldKind::ALL {
+            let drill = Drill::from_file(&path).unwrap_or_else(|bad| panic!("{bad}"));
+            drill.world(*world).seed(4).run().unwrap().assert_valid();
+        }
+    }
+}
+
+#[test]
+fn the_lower_of_two_timeouts_is_the_quicker_failover() {
+    let kill = Path::new(env!("CARGO_MANIFEST_DIR")).join("drills/kill-master.toml");
+    let median = |timeout: &str| {
+        let drill = Drill::from_file(&kill).unwrap();
+        let drill = drill
+            .set(&format!("config.cluster-node-timeout={timeout}"))
+            .unwrap();
+        let outcome = drill.seeds(0..6).run().unwrap();
+        outcome.assert_valid().summary.quantiles["write_gap_ms"].p50
+    };
+    let (low, high) = (median("2000"), median("5000"));
+    assert!(low < 5000.0 && high > 6000.0, "{low} {high}");
+}
+
+#[test]
+fn a_timeout_fit_for_the_network_replaces_no_healthy_master() {
+    let low = Path::new(env!("CARGO_MANIFEST_DIR")).join("drills/timeout-too-low.toml");
+    let drill = Drill::from_file(&low).unwrap();
+    let drill = drill.set("config.cluster-node-timeout=5000").unwrap();
+    let outcome = drill.seeds(0..4).run().unwrap();
+    assert_eq!(outcome.summary.quantiles["false_failovers"].max, 0.0);
+    assert!(!outcome.passed(), "the drill expects the opposite");
+}
+
+#[test]
+fn the_replica_that_lags_is_not_promoted() {
+    let lags = Path::new(env!("CARGO_MANIFEST_DIR")).join("drills/replica-lags.toml");
+    let outcome = Drill::from_file(&lags).unwrap().seeds(0..4).run().unwrap();
+    for run in &outcome.summary.runs {
+        let failovers = &run.measures.as_ref().unwrap().failovers;
+        let promoted: Vec<&str> = failovers.iter().map(|it| it.promoted.as_str()).collect();
+        assert_eq!(promoted, ["r1b"], "seed {}", run.seed);
+    }
+}
