@@ -317,7 +317,8 @@ impl Liveness {
             .filter(|unsettled_us| Some(*unsettled_us) > self.settled_us)
             .map(|unsettled_us| unsettled_us + settle_us)
             .max();
-        let from_us = since_us.max(settled_us.unwrap_or(0));
+        // An outage that could not be judged before counts from now.
+        let from_us = since_us.max(settled_us.unwrap_or(0)).max(picture.now_us());
         let rivals = (replicas.len() - 1 + 2 * (silent - 1)) as u64;
         let ranks = siblings.saturating_sub(1) as u64;
         let tried_us = replicas
@@ -328,7 +329,7 @@ impl Liveness {
         if !data_stay_young(picture, since_us, deadlines.election_us) {
             return None;
         }
-        Some(Outage {
+        let mut outage = Outage {
             master,
             since_us,
             voters: voters.clone(),
@@ -337,7 +338,14 @@ impl Liveness {
             suspecting: Vec::new(),
             stage: Stage::Detection,
             deadlines,
-        })
+        };
+        for voter in voters {
+            let view = picture.node(*voter).map(|node| &node.view);
+            if view.is_some_and(|view| view.peer(master).suspected) {
+                outage.suspected_by(*voter);
+            }
+        }
+        Some(outage)
     }
 }
 
@@ -632,6 +640,21 @@ mod tests {
         log.at(20_000).crash("m1", CrashKind::Kill);
         log.at(24_000).agree_on_failure("m1").elect_r1(100);
         assert_valid(&ends(&mut log));
+    }
+
+    #[test]
+    fn what_a_slow_disk_blurred_counts_from_its_end() {
+        let mut log = Log::formed();
+        log.at(20_000)
+            .process("m1", ProcessChange::Stalled(StallKind::Sigstop));
+        let slow = FaultKind::SlowDisk;
+        let step = log.fault(slow, &["r1"], Vec::new(), "r1's disk is slow".into());
+        log.at(21_500).suspects("m2", "m1").suspects("m3", "m1");
+        log.at(21_900).heal(step);
+        log.at(22_500).agree_on_failure("m1").elect_r1(100);
+        log.later(1000).process("m1", ProcessChange::Resumed);
+        log.m1_follows_r1(100);
+        assert_valid(&log.converge_and_check());
     }
 
     #[test]

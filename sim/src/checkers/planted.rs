@@ -20,10 +20,21 @@ fn findings(scenario: &Scenario, seed: u64) -> Findings {
 /// least; beside it only `consequences` may. Nothing may break without it.
 #[track_caller]
 fn assert_caught(bug: Bug, code: Code, consequences: &[Code], scenario: &Scenario) {
+    assert_caught_within(SEEDS, bug, code, consequences, scenario);
+}
+
+#[track_caller]
+fn assert_caught_within(
+    seeds: std::ops::Range<u64>,
+    bug: Bug,
+    code: Code,
+    consequences: &[Code],
+    scenario: &Scenario,
+) {
     let mut broken = scenario.clone();
     broken.config.bugs = vec![bug];
     let mut caught = 0;
-    for seed in SEEDS {
+    for seed in seeds {
         let without = findings(scenario, seed);
         assert_eq!(
             without.verdict(),
@@ -101,14 +112,18 @@ fn a_voter_that_grants_everything_breaks_v1() {
         duration_us: 24 * SECOND,
         ..cluster(5, 1)
     };
-    let far = Latency::Constant { value_us: 60_000.0 };
+    let far = Latency::Constant {
+        value_us: 150_000.0,
+    };
     scenario.network.between_zones = far;
     scenario.network.within_zone = far;
     for client in &mut scenario.workload.clients {
         client.timeout_us = SECOND;
         client.hedge_us = None;
     }
-    assert_caught(
+    // They do in about two runs of five.
+    assert_caught_within(
+        0..12,
         Bug::VotesTwice,
         Code::V1,
         &[Code::V2, Code::V4, Code::S],

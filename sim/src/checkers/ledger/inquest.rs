@@ -254,10 +254,15 @@ impl Inquest<'_, '_> {
                 .iter()
                 .filter_map(|(number, _)| self.histories.get(*number))
         };
-        let promotions = histories().filter_map(|history| history.origin?.promotion);
-        let in_its_place = promotions
+        let mut promotions: Vec<&Promotion> = histories()
+            .filter_map(|history| history.origin?.promotion)
             .filter_map(|place| self.promotions.get(place))
-            .rfind(|promotion| promotion.master == Some(executed.node));
+            .collect();
+        promotions.sort_by_key(|promotion| promotion.at_us);
+        let in_its_place = promotions
+            .iter()
+            .find(|promotion| promotion.master == Some(executed.node))
+            .or_else(|| promotions.iter().find(|it| it.at_us >= executed.at_us));
         let Some(promotion) = in_its_place else {
             let why = "the node that was read goes on from data that never held it".into();
             return Cause::new(LossCause::Unexplained, why, &[]);
@@ -273,10 +278,12 @@ impl Inquest<'_, '_> {
                 executed.offset,
             );
         }
+        let master = promotion
+            .master
+            .map_or_else(|| "its master".into(), |it| self.picture.name(it));
         let why = format!(
-            "{} took the place of {} with the data of another shard",
+            "{} took the place of {master} with the data of another shard",
             self.picture.name(promotion.node),
-            self.picture.name(executed.node)
         );
         Cause::new(LossCause::Unexplained, why, &[promotion.place])
     }
