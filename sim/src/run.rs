@@ -16,6 +16,9 @@ pub struct Run {
     pub trace: Trace,
     /// The hash of it.
     pub trace_hash: TraceHash,
+    /// How many things its scheduler had happen (segments that arrived, turns of event loops,
+    /// timers); `None` in a world without one.
+    pub scheduled_events: Option<u64>,
 }
 
 /// Why a run came to no end.
@@ -86,7 +89,11 @@ pub fn run(scenario: &Scenario, seed: u64, world: WorldKind) -> Result<Run, RunE
         });
     }
     let trace_hash = TraceHash::of(&trace);
-    Ok(Run { trace, trace_hash })
+    Ok(Run {
+        trace,
+        trace_hash,
+        scheduled_events: ended.scheduled_events,
+    })
 }
 
 /// Runs a scenario with several seeds on `jobs` threads. Each run is given to `each` on the thread
@@ -122,6 +129,8 @@ pub(crate) struct Ended {
     pub(crate) records: Vec<Record>,
     /// Why the cluster did not form, if it did not.
     pub(crate) not_formed: Option<String>,
+    /// See [`Run::scheduled_events`].
+    pub(crate) scheduled_events: Option<u64>,
 }
 
 fn header(scenario: &Scenario, plan: &Plan, seed: u64, world: WorldKind) -> Header {

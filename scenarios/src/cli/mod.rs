@@ -1,5 +1,6 @@
 //! The command line.
 
+mod bench;
 mod check;
 mod exit;
 mod files;
@@ -11,7 +12,7 @@ mod replay;
 mod run;
 mod table;
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -36,6 +37,7 @@ enum Command {
     Run(RunArguments),
     Check(CheckArguments),
     Replay(ReplayArguments),
+    Bench(BenchArguments),
     Init(InitArguments),
     Import(ImportArguments),
     Completions(CompletionsArguments),
@@ -89,6 +91,41 @@ pub(crate) struct ReplayArguments {
     /// Print the timeline.
     #[arg(long)]
     timeline: bool,
+}
+
+/// Measure how fast drills run on this machine.
+///
+/// Each row is one run in a process of its own: three masters or more, each with a replica, one of
+/// them killed. Runs that would take longer than --patience are cut short; the column of simulated
+/// seconds tells.
+#[derive(Debug, clap::Args)]
+pub(crate) struct BenchArguments {
+    /// How many nodes the clusters have; even, 6 at least.
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "6,30,100",
+        value_name = "N,..."
+    )]
+    nodes: Vec<bench::Nodes>,
+    /// The worlds.
+    #[arg(long, value_delimiter = ',', value_parser = WorldParser, value_name = "WORLD,...")]
+    world: Vec<WorldKind>,
+    /// Client operations per second, all clients together.
+    #[arg(long, default_value = "100", value_name = "PER-SECOND")]
+    rate: NonZeroU32,
+    /// How many simulated seconds of the drill a run should have.
+    #[arg(long, default_value = "60", value_name = "SECONDS")]
+    seconds: NonZeroU32,
+    /// How many seconds a run may take about.
+    #[arg(long, default_value = "10", value_name = "SECONDS")]
+    patience: NonZeroU32,
+    /// What goes to standard output.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+    /// Measure this one here, for the process that asked.
+    #[arg(long, hide = true)]
+    alone: bool,
 }
 
 /// What results look like.
@@ -191,6 +228,7 @@ pub(crate) fn main() -> Exit {
     match cli.command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Replay(arguments) => replay::replay(&arguments),
+        Command::Bench(arguments) => bench::bench(&arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Init(arguments) => init::init(&arguments),
         Command::Import(arguments) => import::import(&arguments),

@@ -166,6 +166,11 @@ impl Kernel {
         true
     }
 
+    /// How many events have happened.
+    pub(super) fn handled(&self) -> u64 {
+        self.queue.taken()
+    }
+
     /// What both clocks of a host show.
     pub(super) fn clock(&self, node: NodeNumber) -> Now {
         let ahead_ms = self.hosts[usize::from(node)].clock_ahead_ms;

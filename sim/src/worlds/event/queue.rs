@@ -34,6 +34,11 @@ impl<T> Queue<T> {
         }));
     }
 
+    /// How many things were taken out.
+    pub(super) fn taken(&self) -> u64 {
+        self.sequence - self.heap.len() as u64
+    }
+
     /// When the next thing is due.
     pub(super) fn next_us(&self) -> Option<u64> {
         self.heap.peek().map(|Reverse(entry)| entry.at_us)

@@ -47,6 +47,7 @@ pub(crate) fn run(scenario: &Scenario, plan: &Plan, hosts: Hosts) -> Ended {
     Ended {
         records,
         not_formed,
+        scheduled_events: Some(world.kernel.handled()),
     }
 }
 

@@ -72,6 +72,7 @@ pub(crate) fn run(scenario: &Scenario, plan: &Plan, hosts: Hosts) -> Result<Ende
     Ok(Ended {
         not_formed: director.not_formed().map(str::to_owned),
         records: recorder.borrow_mut().take_records(),
+        scheduled_events: None,
     })
 }
 
