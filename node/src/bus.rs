@@ -21,12 +21,12 @@ pub(crate) fn accepted(node: &mut Node, link: LinkId, peer: IpAddr, local: IpAdd
         remote_ip: Some(peer),
         local_ip: Some(local),
     };
-    node.cluster.links_mut().insert(link, entry);
+    node.cluster.add_link(entry);
 }
 
 /// A link this node opened is up: it pings, or introduces itself (`clusterLinkConnectHandler`).
 pub(crate) fn up(node: &mut Node, link: LinkId) {
-    let Some(entry) = node.cluster.links_mut().get_mut(&link) else {
+    let Some(entry) = node.cluster.link_mut(link) else {
         return;
     };
     entry.up = true;

@@ -3,6 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use indexmap::IndexMap;
+use rustc_hash::FxBuildHasher;
+
 use crate::attention::Attention;
 use crate::ids::{LinkId, NodeId};
 use crate::message::{Address, MessageKind, NodeFlags};
@@ -34,7 +37,7 @@ pub struct ClusterState {
     /// Grows with every change of roles, failures or ownership.
     pub(crate) topology: u64,
     owned_count: usize,
-    links: BTreeMap<LinkId, Link>,
+    links: IndexMap<LinkId, Link, FxBuildHasher>,
     owners: Box<[u16; SLOT_COUNT]>,
     /// Slots whose owner no longer claims them (`owner_not_claiming_slot`, from 7.0.13).
     pub(crate) unclaimed_by_owner: SlotSet,
@@ -66,52 +69,56 @@ pub struct ClusterState {
 }
 
 /// What is known of one node (`clusterNode`).
+///
+/// The fields that gossip touches come first and share two cache lines: a large cluster spends
+/// most of its time waiting for them to come out of memory.
 #[derive(Clone, Debug)]
+#[repr(C, align(64))]
 pub struct Peer {
-    /// Its id; made up while in handshake.
-    pub id: NodeId,
-    /// Its address.
-    pub address: Address,
-    /// Its announced host name.
-    pub hostname: Option<Box<str>>,
     /// What it is held to be.
     pub flags: NodeFlags,
-    /// Its config epoch.
-    pub config_epoch: u64,
-    /// The slots it owns. Shared with the messages that carry it.
-    pub slots: Arc<SlotSet>,
-    /// Its master.
-    pub replica_of: Option<PeerIndex>,
-    /// Its replicas, in the order they were learned of.
-    pub replicas: Vec<PeerIndex>,
-    /// When it was added.
-    pub created: WallMillis,
+    /// Its address.
+    pub address: Address,
+    /// Its id; made up while in handshake.
+    pub id: NodeId,
     /// When the ping was sent that waits for its pong.
     pub ping_sent: Option<WallMillis>,
     /// When its last pong arrived, or was heard of; 0 at first.
     pub pong_received: WallMillis,
+    /// The last ping that spoke of it, so that one ping does not twice.
+    pub(crate) last_in_gossip: u64,
+    /// Who reported it failing, and when.
+    pub reports: Vec<Report>,
+    /// The connection this node opened to it.
+    pub link: Option<LinkId>,
+    /// When the cron looks at it next.
+    pub(crate) look_at: WallMillis,
     /// When anything last arrived from it; 0 at first.
     pub data_received: WallMillis,
+    /// Its config epoch.
+    pub config_epoch: u64,
+    /// The slots it owns. Shared with the messages that carry it.
+    pub slots: Arc<SlotSet>,
+    /// Its replication offset as it last announced it.
+    pub offset: u64,
+    /// When it announced it.
+    pub offset_time: WallMillis,
+    /// Its master.
+    pub replica_of: Option<PeerIndex>,
+    /// Its announced host name.
+    pub hostname: Option<Box<str>>,
+    /// Its replicas, in the order they were learned of.
+    pub replicas: Vec<PeerIndex>,
+    /// The connection it opened to this node.
+    pub inbound_link: Option<LinkId>,
+    /// When it was added.
+    pub created: WallMillis,
     /// When it was marked FAIL.
     pub fail_time: WallMillis,
     /// When a replica of this master last got this node's vote.
     pub voted_time: WallMillis,
     /// Since when it has no working replica.
     pub orphaned_time: Option<WallMillis>,
-    /// Its replication offset as it last announced it.
-    pub offset: u64,
-    /// When it announced it.
-    pub offset_time: WallMillis,
-    /// Who reported it failing, and when.
-    pub reports: Vec<Report>,
-    /// The connection this node opened to it.
-    pub link: Option<LinkId>,
-    /// The connection it opened to this node.
-    pub inbound_link: Option<LinkId>,
-    /// When the cron looks at it next.
-    pub(crate) look_at: WallMillis,
-    /// The last ping that spoke of it, so that one ping does not twice.
-    pub(crate) last_in_gossip: u64,
 }
 
 /// A failure report (`clusterNodeFailReport`).
@@ -220,7 +227,7 @@ impl ClusterState {
             owned_count: 0,
             peers: vec![Some(myself)],
             vacant: Vec::new(),
-            links: BTreeMap::new(),
+            links: IndexMap::default(),
             owners: Box::new([NOBODY; SLOT_COUNT]),
             unclaimed_by_owner: SlotSet::new(),
             migrating: BTreeMap::new(),
@@ -378,13 +385,31 @@ impl ClusterState {
         }
     }
 
+    /// Gives a whole set of slots to a peer. A set that nobody has anything of is shared, not
+    /// copied.
+    pub(crate) fn set_owner_of_all(&mut self, slots: &Arc<SlotSet>, owner: PeerIndex) {
+        let untouched = self[owner].slots.is_empty()
+            && slots.iter().all(|slot| self.owner(slot).is_none());
+        if !untouched {
+            for slot in slots.iter() {
+                self.set_owner(slot, Some(owner));
+            }
+            return;
+        }
+        for slot in slots.iter() {
+            self.owners[usize::from(slot)] = owner.0;
+        }
+        self.owned_count += slots.len();
+        self[owner].slots = Arc::clone(slots);
+    }
+
     /// A bus connection.
     #[must_use]
     pub fn link(&self, link: LinkId) -> Option<&Link> {
         self.links.get(&link)
     }
 
-    /// Every bus connection.
+    /// Every bus connection, in no particular order.
     pub fn links(&self) -> impl Iterator<Item = &Link> {
         self.links.values()
     }
@@ -396,8 +421,16 @@ impl ClusterState {
         LinkId(self.links_opened)
     }
 
-    pub(crate) fn links_mut(&mut self) -> &mut BTreeMap<LinkId, Link> {
-        &mut self.links
+    pub(crate) fn link_mut(&mut self, link: LinkId) -> Option<&mut Link> {
+        self.links.get_mut(&link)
+    }
+
+    pub(crate) fn add_link(&mut self, link: Link) {
+        self.links.insert(link.id, link);
+    }
+
+    pub(crate) fn remove_link(&mut self, link: LinkId) -> Option<Link> {
+        self.links.swap_remove(&link)
     }
 
     /// Votes needed for a majority of the masters with slots.
@@ -429,23 +462,49 @@ impl std::ops::IndexMut<PeerIndex> for ClusterState {
 
 /// The hash table that upstream keeps its nodes in, as far as it shows: a random node is drawn by
 /// drawing a bucket first, so nodes that share a bucket are pinged and spoken of less often.
+///
+/// A bucket is a chain through the places of the node table, in the order they were put in.
 #[derive(Clone, Debug)]
 struct Buckets {
     seed: u64,
     count: usize,
-    /// Each entry with some bits of its id's hash.
-    buckets: Vec<Vec<(u32, PeerIndex)>>,
+    buckets: Vec<Bucket>,
+    /// By place.
+    chain: Vec<Chained>,
 }
+
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    count: u16,
+    first: u16,
+}
+
+/// A place in the chain of its bucket.
+#[derive(Clone, Copy, Debug)]
+struct Chained {
+    /// Some bits of its id's hash.
+    tag: u32,
+    next: u16,
+}
+
+/// No place: the end of a chain.
+const END: u16 = u16::MAX;
 
 impl Buckets {
     /// `DICT_HT_INITIAL_SIZE`.
     const INITIAL: usize = 4;
 
+    const EMPTY: Bucket = Bucket {
+        count: 0,
+        first: END,
+    };
+
     fn new(seed: u64) -> Self {
         Self {
             seed,
             count: 0,
-            buckets: vec![Vec::new(); Self::INITIAL],
+            buckets: vec![Self::EMPTY; Self::INITIAL],
+            chain: Vec::new(),
         }
     }
 
@@ -460,20 +519,48 @@ impl Buckets {
     /// The places whose id is probably this one.
     fn candidates(&self, id: NodeId) -> impl Iterator<Item = PeerIndex> {
         let (bucket, tag) = self.hash(id);
-        let held = self.buckets[bucket].iter();
-        held.filter(move |(other, _)| *other == tag)
-            .map(|&(_, index)| index)
+        self.places(bucket)
+            .filter(move |&place| self.chain[usize::from(place)].tag == tag)
+            .map(PeerIndex)
+    }
+
+    fn places(&self, bucket: usize) -> impl Iterator<Item = u16> {
+        let mut next = self.buckets[bucket].first;
+        std::iter::from_fn(move || {
+            let place = (next != END).then_some(next)?;
+            next = self.chain[usize::from(place)].next;
+            Some(place)
+        })
     }
 
     fn insert(&mut self, id: NodeId, index: PeerIndex) {
         self.count += 1;
         let (bucket, tag) = self.hash(id);
-        self.buckets[bucket].push((tag, index));
+        let last = self.places(bucket).last();
+        let place = usize::from(index.0);
+        let free = Chained { tag: 0, next: END };
+        if self.chain.len() <= place {
+            self.chain.resize(place + 1, free);
+        }
+        self.chain[place] = Chained { tag, next: END };
+        self.buckets[bucket].count += 1;
+        match last {
+            Some(last) => self.chain[usize::from(last)].next = index.0,
+            None => self.buckets[bucket].first = index.0,
+        }
     }
 
     fn remove(&mut self, id: NodeId, index: PeerIndex) {
         let (bucket, _) = self.hash(id);
-        self.buckets[bucket].retain(|&(_, held)| held != index);
+        let next = self.chain[usize::from(index.0)].next;
+        let before = self
+            .places(bucket)
+            .find(|&place| self.chain[usize::from(place)].next == index.0);
+        match before {
+            Some(before) => self.chain[usize::from(before)].next = next,
+            None => self.buckets[bucket].first = next,
+        }
+        self.buckets[bucket].count -= 1;
         self.count -= 1;
     }
 
@@ -484,17 +571,22 @@ impl Buckets {
 
     fn double(&mut self) {
         let size = self.buckets.len() * 2;
-        self.buckets = vec![Vec::new(); size];
+        self.buckets = vec![Self::EMPTY; size];
         self.count = 0;
     }
 
     fn draw(&self, mut random: impl FnMut(u32) -> u32) -> PeerIndex {
         loop {
-            let bucket = &self.buckets[random(self.buckets.len() as u32) as usize];
-            match bucket.len() {
+            let drawn = random(self.buckets.len() as u32) as usize;
+            let Bucket { count, first } = self.buckets[drawn];
+            match count {
                 0 => {}
-                1 => return bucket[0].1,
-                length => return bucket[random(length as u32) as usize].1,
+                1 => return PeerIndex(first),
+                count => {
+                    let nth = random(count.into()) as usize;
+                    let place = self.places(drawn).nth(nth);
+                    return PeerIndex(place.unwrap_or(first));
+                }
             }
         }
     }

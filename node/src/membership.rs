@@ -124,7 +124,7 @@ pub(crate) fn connect(node: &mut Node, index: PeerIndex) {
         remote_ip: Some(ip),
         local_ip: None,
     };
-    node.cluster.links_mut().insert(link, entry);
+    node.cluster.add_link(entry);
     node.cluster[index].link = Some(link);
     node.cluster.attend(index);
     node.outbox.push(Action::ConnectLink {
@@ -142,7 +142,7 @@ pub(crate) fn close_link(node: &mut Node, link: LinkId) {
 
 /// Forgets a link that is gone. False if it was not known.
 pub(crate) fn forget_link(node: &mut Node, link: LinkId) -> bool {
-    let Some(entry) = node.cluster.links_mut().remove(&link) else {
+    let Some(entry) = node.cluster.remove_link(link) else {
         return false;
     };
     if let Some(index) = entry.peer
@@ -165,7 +165,7 @@ pub(crate) fn bind_inbound(node: &mut Node, link: LinkId, index: PeerIndex) {
         close_link(node, old);
     }
     node.cluster[index].inbound_link = Some(link);
-    if let Some(entry) = node.cluster.links_mut().get_mut(&link) {
+    if let Some(entry) = node.cluster.link_mut(link) {
         entry.peer = Some(index);
     }
 }

@@ -69,9 +69,7 @@ pub(crate) fn cluster(
             cluster[index].replica_of = Some(master);
             cluster[master].replicas.push(index);
         }
-        for slot in node.slots.iter() {
-            cluster.set_owner(slot, Some(index));
-        }
+        cluster.set_owner_of_all(&node.slots, index);
         for &(slot, target) in &node.migrating {
             let target = find_or_add(&mut cluster, target, now);
             cluster.migrating.insert(slot, target);

@@ -23,7 +23,12 @@ pub(crate) fn take_in_header(node: &mut Node, sender: PeerIndex, header: &Header
     };
     let Some(master) = master else { return };
     let known = &node.cluster[master].slots;
-    if Arc::ptr_eq(known, &header.slots) || known == &header.slots {
+    if Arc::ptr_eq(known, &header.slots) {
+        return;
+    }
+    if known == &header.slots {
+        // So that the next message is compared by its address.
+        node.cluster[master].slots = Arc::clone(&header.slots);
         return;
     }
     if node.cluster[sender].is_master() {
