@@ -176,8 +176,11 @@ pub(crate) fn header(node: &Node, mut message_flags: MessageFlags) -> Header {
 /// Takes in what a ping, pong or meet tells of others (`clusterProcessGossipSection`). `sender` is
 /// the teller, if it is a member.
 pub(crate) fn take_in(node: &mut Node, sender: Option<PeerIndex>, gossip: &[Gossip]) {
-    for entry in gossip {
-        match node.cluster.find(entry.node) {
+    // All are looked up before any is taken in: then they come out of memory side by side.
+    let mut found = std::mem::take(&mut node.found);
+    found.extend(gossip.iter().map(|entry| node.cluster.find(entry.node)));
+    for (entry, found) in gossip.iter().zip(found.drain(..)) {
+        match found.or_else(|| node.cluster.find(entry.node)) {
             Some(index) => take_in_known(node, sender, index, entry),
             None => {
                 if sender.is_some() && !entry.flags.contains(NodeFlags::NOADDR) {
@@ -186,6 +189,7 @@ pub(crate) fn take_in(node: &mut Node, sender: Option<PeerIndex>, gossip: &[Goss
             }
         }
     }
+    node.found = found;
 }
 
 fn take_in_known(node: &mut Node, sender: Option<PeerIndex>, index: PeerIndex, entry: &Gossip) {

@@ -135,8 +135,8 @@ pub enum FromMaster {
     Snapshot(Snapshot),
     /// A command of the replication stream.
     Stream {
-        /// The command.
-        command: CommandLine,
+        /// The command. Shared with the backlogs that keep it.
+        command: std::sync::Arc<CommandLine>,
         /// Its length on the wire in bytes.
         wire_len: usize,
     },

@@ -47,7 +47,7 @@ pub struct NodePlan {
     /// Its configuration, address and ports filled in.
     pub config: Config,
     /// The state file it starts with.
-    pub state: SavedState,
+    pub state: Arc<SavedState>,
     /// When it starts, microseconds since the run began.
     pub starts_us: u64,
 }
@@ -122,13 +122,17 @@ impl Plan {
         let addresses = addresses(specs)?;
         let ids = ids(specs, &streams)?;
         let epoch = streams.stream(Purpose::Epoch, 0).below(EPOCH_WITHIN_MS);
+        let slots: Vec<Arc<SlotSet>> = specs
+            .iter()
+            .map(|spec| Arc::new(slot_set(&spec.slots)))
+            .collect();
         let nodes = (0..specs.len()).map(|place| {
             let address = addresses[place];
             NodePlan {
                 id: ids[place],
                 address,
                 config: config(scenario, place, address),
-                state: state(scenario, place, &ids, &addresses),
+                state: Arc::new(state(scenario, place, &ids, &addresses, &slots)),
                 starts_us: streams
                     .stream(Purpose::CronPhase, place as u64)
                     .below(START_WITHIN_US),
@@ -250,6 +254,7 @@ fn state(
     place: usize,
     ids: &[NodeId],
     addresses: &[SocketAddr],
+    slots: &[Arc<SlotSet>],
 ) -> SavedState {
     let specs = &scenario.cluster.nodes;
     let formed = scenario.cluster.formation == Formation::Formed;
@@ -285,11 +290,11 @@ fn state(
                 (true, None) => spec.config_epoch,
             },
             link_up: true,
-            slots: Arc::new(if formed {
-                slot_set(&spec.slots)
+            slots: if formed {
+                Arc::clone(&slots[other])
             } else {
-                SlotSet::new()
-            }),
+                Arc::default()
+            },
             migrating: Vec::new(),
             importing: Vec::new(),
         }

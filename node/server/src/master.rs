@@ -1,6 +1,8 @@
 //! The connection to a replica's master, decoded: the handshake's answers, the snapshot, the
 //! stream (`syncWithMaster`, `readSyncBulkPayload`).
 
+use std::sync::Arc;
+
 use bytes::{Buf, BytesMut};
 use redrill_node::wire::resp::{RequestDecoder, decode_reply};
 use redrill_node::wire::{rdb, resp};
@@ -75,7 +77,7 @@ impl MasterStream {
                 Self::Commands(decoder) => {
                     let request = decoder.next(input)?;
                     return Ok(request.map(|request| FromMaster::Stream {
-                        command: request.command,
+                        command: Arc::new(request.command),
                         wire_len: request.wire_len,
                     }));
                 }
@@ -266,7 +268,7 @@ mod tests {
             },
             FromMaster::Snapshot(snapshot()),
             FromMaster::Stream {
-                command,
+                command: Arc::new(command),
                 wire_len: 33,
             },
         ]
@@ -298,7 +300,7 @@ mod tests {
     fn the_stream_goes_on_after_continue_with_or_without_a_new_history() {
         let ping = b"*1\r\n$4\r\nPING\r\n";
         let stream = FromMaster::Stream {
-            command: vec![Bytes::from_static(b"PING")],
+            command: Arc::new(vec![Bytes::from_static(b"PING")]),
             wire_len: 14,
         };
         let plain = [&b"+CONTINUE\r\n"[..], ping].concat();

@@ -193,8 +193,7 @@ fn connected(node: &mut Node) {
     }
 }
 
-fn apply(node: &mut Node, command: CommandLine, wire_len: usize) {
-    let command = Arc::new(command);
+fn apply(node: &mut Node, command: Arc<CommandLine>, wire_len: usize) {
     let is_get_ack = command.len() >= 2
         && command[0].eq_ignore_ascii_case(b"REPLCONF")
         && command[1].eq_ignore_ascii_case(b"GETACK");

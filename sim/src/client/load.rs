@@ -18,6 +18,9 @@ const TAGS: usize = 4;
 /// Tags that are tried to find [`TAGS`] of them; enough for a node with a single slot.
 const TRIES: u32 = 1 << 20;
 
+/// Room for a key; most are shorter.
+const KEY_BYTES: usize = 24;
+
 /// The digest by which a key is known in the event log.
 #[must_use]
 pub fn key_digest(key: &[u8]) -> u64 {
@@ -122,18 +125,24 @@ impl Load {
             Keys::Uniform { count } => self.key_stream.below(count.into()),
             Keys::Zipf { count, exponent } => self.zipf(count, exponent),
         };
-        let name = match self.keys {
-            Keys::Unique => format!("c{client}:{place}"),
-            Keys::Uniform { .. } | Keys::Zipf { .. } => format!("key:{place}"),
-        };
         let tag = self.tags.as_ref().and_then(|tags| {
             let turn = place as usize % tags.len().max(1);
             tags.get(turn)
         });
-        Bytes::from(match tag {
-            Some(tag) => format!("{{{tag}}}:{name}"),
-            None => name,
-        })
+        let mut key = Vec::with_capacity(KEY_BYTES);
+        if let Some(tag) = tag {
+            key.push(b'{');
+            key.extend_from_slice(tag.as_bytes());
+            key.extend_from_slice(b"}:");
+        }
+        match self.keys {
+            Keys::Unique => put_name(&mut key, client, place),
+            Keys::Uniform { .. } | Keys::Zipf { .. } => {
+                key.extend_from_slice(b"key:");
+                put_number(&mut key, place);
+            }
+        }
+        Bytes::from(key)
     }
 
     /// A rank from 0, the lower the likelier.
@@ -146,8 +155,12 @@ impl Load {
 
     /// A value that no other write has.
     fn value(&self, number: u32) -> Bytes {
-        let name = format!("c{}:{number}", self.client);
-        Bytes::from(format!("{name:.<width$}", width = self.value_bytes))
+        let mut value = Vec::with_capacity(self.value_bytes.max(KEY_BYTES));
+        put_name(&mut value, self.client, number.into());
+        if value.len() < self.value_bytes {
+            value.resize(self.value_bytes, b'.');
+        }
+        Bytes::from(value)
     }
 }
 
@@ -162,6 +175,29 @@ impl Work {
     pub(super) fn write_digest(&self) -> Option<u64> {
         Some(write_digest(&self.key, self.value.as_ref()?))
     }
+}
+
+/// `c7:42`
+fn put_name(text: &mut Vec<u8>, client: ClientNumber, number: u64) {
+    text.push(b'c');
+    put_number(text, client.into());
+    text.push(b':');
+    put_number(text, number);
+}
+
+/// A number in decimal digits. Formatting every operation by `format!` would take a tenth of a run.
+fn put_number(text: &mut Vec<u8>, mut number: u64) {
+    let mut digits = [0; 20];
+    let mut first = digits.len();
+    loop {
+        first -= 1;
+        digits[first] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    text.extend_from_slice(&digits[first..]);
 }
 
 fn tags_in(slots: &SlotSet, client: ClientNumber) -> Vec<String> {

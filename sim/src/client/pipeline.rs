@@ -512,6 +512,12 @@ impl Pipeline {
         let Some(task) = self.tasks.remove(&number) else {
             return;
         };
+        // Nobody has to be woken for the deadline of what is done.
+        while let Some((_, done)) = self.deadlines.front()
+            && !self.tasks.contains_key(done)
+        {
+            self.deadlines.pop_front();
+        }
         actions.push(match &self.source {
             Source::Load { .. } => ClientAction::Done(Operation {
                 client: self.number,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use redrill_node::{
     Action, Bug, CommandLine, Config, ConfigError, Fact, Mono, Node, Now, Reply, SavedState, Seed,
@@ -72,14 +73,14 @@ pub(super) struct Disk {
 /// A state file.
 #[derive(Clone, Debug)]
 pub(super) enum State {
-    Whole(Box<SavedState>),
+    Whole(Arc<SavedState>),
     Torn,
 }
 
 impl Disk {
     /// A disk that holds a state file.
-    pub(super) fn new(state: SavedState, times: HostDisk) -> Self {
-        let state = State::Whole(Box::new(state));
+    pub(super) fn new(state: Arc<SavedState>, times: HostDisk) -> Self {
+        let state = State::Whole(state);
         Self {
             written: state.clone(),
             durable: state,

@@ -181,7 +181,7 @@ impl Kernel {
                 Action::Persist { state, sync } => {
                     let now_us = self.now_us;
                     let disk = &mut self.disks[usize::from(node)];
-                    disk.written = State::Whole(state);
+                    disk.written = State::Whole(Arc::from(state));
                     disk.syncing = sync;
                     let took_us = if sync {
                         disk.times.sync_time_us(now_us)
@@ -369,7 +369,6 @@ impl Kernel {
             }
             (End::Master(_), Parcel::Stream(command)) => {
                 let wire_len = redrill_node::wire::resp::command_len(&command);
-                let command = Arc::unwrap_or_clone(command);
                 Input::Master(FromMaster::Stream { command, wire_len })
             }
             (
