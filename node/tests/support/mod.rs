@@ -509,7 +509,6 @@ impl Cluster {
             }
             ToReplica::Stream(command) => {
                 let wire_len = redrill_node::wire::resp::command_len(&command);
-                let command = command.to_vec();
                 self.input_later(
                     replica,
                     Input::Master(FromMaster::Stream { command, wire_len }),

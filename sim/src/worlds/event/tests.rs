@@ -110,7 +110,12 @@ fn world(seed: u64, rate_per_s: f64) -> Kernel {
     };
     let network = Network::new(&links, 1, vec![0; usize::from(NODES) + 3], &streams);
     let fsync = Latency::Constant { value_us: 500.0 };
-    let disk = |node: u16| Disk::new(saved(node), HostDisk::new(node.into(), fsync, &streams));
+    let disk = |node: u16| {
+        Disk::new(
+            Arc::new(saved(node)),
+            HostDisk::new(node.into(), fsync, &streams),
+        )
+    };
     let mut addresses = BTreeMap::new();
     for node in 0..NODES {
         addresses.insert(SocketAddr::new(ip(node), 7000 + node), (node, Port::Client));
