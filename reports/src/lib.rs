@@ -8,6 +8,7 @@ pub mod model;
 pub mod perfetto;
 #[cfg(test)]
 mod sample;
+pub mod statistics;
 pub mod summary;
 pub mod terminal;
 mod text;
