@@ -7,7 +7,9 @@
 //! [`quantile`]. A statistic of no values cannot be judged, except `count`: the number of failovers
 //! for a measure with one value a failover, else the sum over the runs.
 
-use redrill_sim::scenario::{Comparison, Expectation, Measure, Statistic, Step, StepExpectation};
+use redrill_sim::scenario::{
+    Comparison, Expectation, Measure, Statistic, Step, StepExpectation, Unit,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::measures::{Failover, Measures, quantile};
@@ -43,6 +45,21 @@ pub struct EvaluatedExpectation {
     pub samples: usize,
     /// Whether it holds.
     pub outcome: ExpectationOutcome,
+}
+
+impl EvaluatedExpectation {
+    /// What the measured value is: `count` makes a number of any measure.
+    #[must_use]
+    pub fn unit(&self) -> Unit {
+        match self.statistic {
+            Statistic::Count => Unit::Number,
+            Statistic::Min
+            | Statistic::Mean
+            | Statistic::Median
+            | Statistic::Percentile(_)
+            | Statistic::Max => self.measure.unit(),
+        }
+    }
 }
 
 /// A step's `expect` in one run.
@@ -90,21 +107,6 @@ pub fn values(measure: Measure, runs: &[&Measures]) -> Vec<f64> {
     }
 }
 
-/// Whether a measure has one value a failover, and not one a run.
-#[must_use]
-pub const fn is_per_failover(measure: Measure) -> bool {
-    match measure {
-        Measure::FailoverTime | Measure::DetectionTime | Measure::WriteGap => true,
-        Measure::CoverageGap
-        | Measure::LostAckedWrites
-        | Measure::FalseFailovers
-        | Measure::Failovers
-        | Measure::FailedOperations
-        | Measure::LatencyP99
-        | Measure::DualMasterTime => false,
-    }
-}
-
 /// Holds the expectations of a drill against its runs.
 #[must_use]
 pub fn evaluate(expectations: &[Expectation], runs: &[&Measures]) -> Vec<EvaluatedExpectation> {
@@ -149,7 +151,7 @@ fn statistic(measure: Measure, statistic: Statistic, sorted: &[f64]) -> Option<f
         }
         Statistic::Median => quantile(sorted, 0.5),
         Statistic::Percentile(percent) => quantile(sorted, percent / 100.0),
-        Statistic::Count if is_per_failover(measure) => Some(sorted.len() as f64),
+        Statistic::Count if measure.is_per_failover() => Some(sorted.len() as f64),
         Statistic::Count => Some(sorted.iter().sum()),
     }
 }

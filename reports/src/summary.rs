@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use redrill_sim::TraceHash;
 use redrill_sim::checkers::{Code, Findings, Verdict};
-use redrill_sim::scenario::{Expectation, Measure, Scenario};
+use redrill_sim::scenario::{Expectation, Measure, Scenario, Unit};
 use redrill_sim::trace::{Header, Trace};
 use serde::{Deserialize, Serialize};
 
@@ -433,14 +433,14 @@ fn rounded(value: f64) -> String {
 }
 
 fn quantiles(runs: &[&Measures]) -> BTreeMap<String, Quantiles> {
-    MEASURES
-        .iter()
-        .filter_map(|(name, measure)| {
-            let mut values = values(*measure, runs);
+    Measure::ALL
+        .into_iter()
+        .filter_map(|measure| {
+            let mut values = values(measure, runs);
             values.sort_unstable_by(f64::total_cmp);
             let at = |share: f64| quantile(&values, share);
             Some((
-                (*name).to_owned(),
+                measure_key(measure),
                 Quantiles {
                     count: values.len(),
                     min: at(0.0)?,
@@ -456,19 +456,15 @@ fn quantiles(runs: &[&Measures]) -> BTreeMap<String, Quantiles> {
         .collect()
 }
 
-/// Names of the measures as in a drill, with the unit where it is a time.
-const MEASURES: &[(&str, Measure)] = &[
-    ("failover_time_ms", Measure::FailoverTime),
-    ("detection_time_ms", Measure::DetectionTime),
-    ("write_gap_ms", Measure::WriteGap),
-    ("coverage_gap_ms", Measure::CoverageGap),
-    ("lost_acked_writes", Measure::LostAckedWrites),
-    ("false_failovers", Measure::FalseFailovers),
-    ("failovers", Measure::Failovers),
-    ("failed_operations", Measure::FailedOperations),
-    ("latency_p99_ms", Measure::LatencyP99),
-    ("dual_master_time_ms", Measure::DualMasterTime),
-];
+/// The key of a measure: its name in a drill, with the unit where it is a time.
+#[must_use]
+pub fn measure_key(measure: Measure) -> String {
+    let name = measure.name().replace('-', "_");
+    match measure.unit() {
+        Unit::Time => name + "_ms",
+        Unit::Number | Unit::Share => name,
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -39,7 +39,7 @@ pub mod import;
 mod starter;
 
 pub use builder::{Drill, Ended, NothingRan, Outcome};
-pub use drill::{BadDrill, Loaded, Look, Mistake, load, measure_names, parse, read_text};
+pub use drill::{BadDrill, Loaded, Look, Mistake, load, parse, read_text};
 pub use redrill_reports as reports;
 pub use redrill_sim as sim;
 pub use starter::STARTER;

@@ -2,31 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod support;
+
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
+use support::redrill;
 use tempfile::TempDir;
-
-/// What a command did.
-struct Done {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-fn redrill(folder: &Path, arguments: &[&str]) -> Done {
-    let output: Output = Command::new(env!("CARGO_BIN_EXE_redrill"))
-        .args(arguments)
-        .current_dir(folder)
-        .env("NO_COLOR", "1")
-        .output()
-        .unwrap();
-    Done {
-        code: output.status.code().unwrap(),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    }
-}
 
 fn folder() -> TempDir {
     tempfile::tempdir().unwrap()

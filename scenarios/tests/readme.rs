@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod support;
+
 use std::path::{Path, PathBuf};
-use std::process::Command;
+
+use support::redrill;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -23,19 +26,11 @@ fn shown() -> Vec<String> {
 }
 
 /// Both streams of a command, run where `scenarios` lies.
-fn printed(folder: &Path, arguments: &[&str]) -> String {
+fn printed(folder: &Path, arguments: &[&str], code: i32) -> String {
     std::os::unix::fs::symlink(root().join("scenarios"), folder.join("scenarios")).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_redrill"))
-        .args(arguments)
-        .current_dir(folder)
-        .env("NO_COLOR", "1")
-        .output()
-        .unwrap();
-    format!(
-        "{}{}",
-        String::from_utf8(output.stdout).unwrap(),
-        String::from_utf8(output.stderr).unwrap()
-    )
+    let done = redrill(folder, arguments);
+    assert_eq!(done.code, code, "{}", done.err);
+    done.out + &done.err
 }
 
 #[track_caller]
@@ -50,7 +45,7 @@ fn assert_printed(shown: &str, printed: &str) {
 fn the_first_run_and_its_timeline_are_real() {
     let folder = tempfile::tempdir().unwrap();
     let drill = "scenarios/drills/debug-sleep-master.toml";
-    let printed = printed(folder.path(), &["run", drill, "--timeline"]);
+    let printed = printed(folder.path(), &["run", drill, "--timeline"], 0);
     let shown = shown();
     assert_printed(&shown[0], &printed);
     assert_printed(&shown[1], &printed);
@@ -73,7 +68,7 @@ crash = "m4"
 restart-after = "20sec"
 "#;
     std::fs::write(folder.path().join("mine.toml"), drill).unwrap();
-    let printed = printed(folder.path(), &["check", "mine.toml"]);
+    let printed = printed(folder.path(), &["check", "mine.toml"], 3);
     assert_printed(&shown()[2], &printed);
 }
 

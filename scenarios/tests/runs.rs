@@ -2,10 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::path::Path;
-use std::process::Command;
+mod support;
 
 use serde_json::Value;
+use support::{Done, redrill};
 use tempfile::TempDir;
 
 /// A failover in ten simulated seconds.
@@ -27,26 +27,6 @@ expect = "failover"
 failover-time = "max < 4s"
 false-failovers = "count == 0"
 "#;
-
-struct Done {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-fn redrill(folder: &Path, arguments: &[&str]) -> Done {
-    let output = Command::new(env!("CARGO_BIN_EXE_redrill"))
-        .args(arguments)
-        .current_dir(folder)
-        .env("NO_COLOR", "1")
-        .output()
-        .unwrap();
-    Done {
-        code: output.status.code().unwrap(),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    }
-}
 
 fn folder_with(drill: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();

@@ -375,7 +375,9 @@ impl Director<'_> {
                 if late || lagging.is_none() {
                     self.audit = Audit::Reading;
                     self.phase_until_us = now_us + AUDIT_WITHIN_US;
-                    let keys = world.take_written();
+                    let mut keys = world.take_written();
+                    keys.sort_unstable();
+                    keys.dedup();
                     world.audit(keys);
                 }
             }

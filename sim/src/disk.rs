@@ -84,14 +84,12 @@ impl HostDisk {
         times.at(draw(self.time_key, self.host, now_us))
     }
 
-    /// Makes every sync take other times until [`Self::restore`] with the same fault.
-    pub fn slow_down(&mut self, fault: u16, fsync: Latency) {
-        self.slow.insert(fault, Distribution::new(fsync));
-    }
-
-    /// Takes back what a fault made slow.
-    pub fn restore(&mut self, fault: u16) {
-        self.slow.remove(&fault);
+    /// Makes every sync take other times as long as a fault holds; `None` ends it.
+    pub fn set_slow(&mut self, fault: u16, fsync: Option<Latency>) {
+        match fsync {
+            Some(fsync) => self.slow.insert(fault, Distribution::new(fsync)),
+            None => self.slow.remove(&fault),
+        };
     }
 
     /// The host loses power: what is not synced is gone.
@@ -168,9 +166,9 @@ mod tests {
     #[test]
     fn a_slow_disk_is_slow_until_restored() {
         let mut disk = disk();
-        disk.slow_down(3, Latency::Constant { value_us: 90_000.0 });
+        disk.set_slow(3, Some(Latency::Constant { value_us: 90_000.0 }));
         assert_eq!(disk.sync_time_us(1), 90_000);
-        disk.restore(3);
+        disk.set_slow(3, None);
         assert_eq!(disk.sync_time_us(1), 500);
     }
 }

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 pub use distribution::Distribution;
 
 use crate::rng::{Purpose, Streams, draw, unit};
-use crate::scenario::{Latency, Network as Links};
+use crate::scenario::{Latency, Network as Links, Scenario};
 
 /// Place of a host: nodes in the drill's order, then clients, then the operator.
 pub type HostNumber = u16;
@@ -59,6 +59,16 @@ pub struct Network {
 }
 
 impl Network {
+    /// The network of a scenario: its nodes, then its clients, then the operator.
+    #[must_use]
+    pub fn of(scenario: &Scenario, streams: &Streams) -> Self {
+        let nodes = scenario.cluster.nodes.iter().map(|node| node.zone);
+        let clients = scenario.workload.clients.iter().map(|client| client.zone);
+        let zones = nodes.chain(clients).map(|zone| zone as u16).chain([0]);
+        let zone_count = scenario.cluster.zones.len().max(1);
+        Self::new(&scenario.network, zone_count, zones.collect(), streams)
+    }
+
     /// A network between hosts in the given zones.
     #[must_use]
     pub fn new(links: &Links, zone_count: usize, zones: Vec<u16>, streams: &Streams) -> Self {

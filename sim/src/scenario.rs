@@ -426,6 +426,80 @@ pub enum Measure {
     DualMasterTime,
 }
 
+/// What the values of a measure are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unit {
+    /// Time, in ms wherever it is a bare number.
+    Time,
+    /// A number of things.
+    Number,
+    /// A share, 0 to 1.
+    Share,
+}
+
+impl Measure {
+    /// All of them, in the order of the reference.
+    pub const ALL: [Self; 10] = [
+        Self::FailoverTime,
+        Self::DetectionTime,
+        Self::WriteGap,
+        Self::CoverageGap,
+        Self::LostAckedWrites,
+        Self::FalseFailovers,
+        Self::Failovers,
+        Self::FailedOperations,
+        Self::LatencyP99,
+        Self::DualMasterTime,
+    ];
+
+    /// What it is called in a drill.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::FailoverTime => "failover-time",
+            Self::DetectionTime => "detection-time",
+            Self::WriteGap => "write-gap",
+            Self::CoverageGap => "coverage-gap",
+            Self::LostAckedWrites => "lost-acked-writes",
+            Self::FalseFailovers => "false-failovers",
+            Self::Failovers => "failovers",
+            Self::FailedOperations => "failed-operations",
+            Self::LatencyP99 => "latency-p99",
+            Self::DualMasterTime => "dual-master-time",
+        }
+    }
+
+    /// What its values are.
+    #[must_use]
+    pub const fn unit(self) -> Unit {
+        match self {
+            Self::FailoverTime
+            | Self::DetectionTime
+            | Self::WriteGap
+            | Self::CoverageGap
+            | Self::LatencyP99
+            | Self::DualMasterTime => Unit::Time,
+            Self::LostAckedWrites | Self::FalseFailovers | Self::Failovers => Unit::Number,
+            Self::FailedOperations => Unit::Share,
+        }
+    }
+
+    /// Whether it has one value a failover, and not one a run.
+    #[must_use]
+    pub const fn is_per_failover(self) -> bool {
+        match self {
+            Self::FailoverTime | Self::DetectionTime | Self::WriteGap => true,
+            Self::CoverageGap
+            | Self::LostAckedWrites
+            | Self::FalseFailovers
+            | Self::Failovers
+            | Self::FailedOperations
+            | Self::LatencyP99
+            | Self::DualMasterTime => false,
+        }
+    }
+}
+
 /// A statistic of a measure.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

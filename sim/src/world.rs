@@ -90,7 +90,7 @@ pub trait World {
     /// Whether no client has an operation in flight.
     fn clients_are_idle(&self) -> bool;
 
-    /// The keys that the clients tried to write, each once.
+    /// The keys that the clients tried to write, client after client.
     fn take_written(&mut self) -> Vec<WrittenKey>;
 
     /// Starts to read keys back. Each is told to the recorder.

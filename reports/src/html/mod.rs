@@ -151,13 +151,7 @@ fn events_section(model: &Model, left_out: usize) -> Markup {
             }
             div.events tabindex="0" role="region" aria-labelledby="events" {
                 table {
-                    thead {
-                        tr {
-                            th scope="col" { "Since first fault" }
-                            th scope="col" { "Node" }
-                            th scope="col" { "In Redis's words" }
-                        }
-                    }
+                    (sections::table_head(&["Since first fault", "Node", "In Redis's words"].map(sections::Column::Words)))
                     tbody #rows {}
                 }
                 button #more type="button" hidden { "Show more" }

@@ -3,7 +3,7 @@
 use maud::{Markup, PreEscaped, html};
 use redrill_node::SlotRange;
 use redrill_sim::checkers::{Code, LossCause, LostWrite, Verdict};
-use redrill_sim::scenario::{Measure, Statistic, StepExpectation};
+use redrill_sim::scenario::{StepExpectation, Unit};
 use redrill_sim::trace::NodeNumber;
 
 use super::{RunReport, verdict_words};
@@ -12,6 +12,7 @@ use crate::measures::FailoverHow;
 use crate::model::{EventKind, Failover, Model, Trouble, Weight};
 use crate::text::{length, length_ms, seconds_since};
 use crate::theme::{INK, Shape, mark};
+use Column::{Number, Words};
 
 /// More failovers than this have no card of their own.
 const MOST_CARDS: usize = 8;
@@ -78,6 +79,43 @@ pub(super) fn verdicts(model: &Model, run: &RunReport<'_>) -> Markup {
                 &model.clients.failed.to_string(),
                 &format!("of {}", model.clients.ok + model.clients.failed),
             ))
+        }
+    }
+}
+
+/// A column of a table.
+#[derive(Clone, Copy)]
+pub(super) enum Column<'a> {
+    /// Of words; this is its title.
+    Words(&'a str),
+    /// Of numbers, which stand under each other.
+    Number(&'a str),
+}
+
+/// A table that scrolls by itself where it is wider than the page.
+fn table(columns: &[Column<'_>], rows: &Markup) -> Markup {
+    html! {
+        div.scroll {
+            table {
+                (table_head(columns))
+                tbody { (rows) }
+            }
+        }
+    }
+}
+
+/// The titles of a table.
+pub(super) fn table_head(columns: &[Column<'_>]) -> Markup {
+    html! {
+        thead {
+            tr {
+                @for column in columns {
+                    @match column {
+                        Words(title) => { th scope="col" { (title) } }
+                        Number(title) => { th.number scope="col" { (title) } }
+                    }
+                }
+            }
         }
     }
 }
@@ -156,23 +194,11 @@ pub(super) fn rules(model: &Model, run: &RunReport<'_>) -> Markup {
     html! {
         section aria-labelledby="invariants" {
             h2 #invariants { "Invariants" }
-            div.scroll {
-                table {
-                    thead {
-                        tr {
-                            th scope="col" { "Code" }
-                            th scope="col" { "Rule" }
-                            th scope="col" { "Verdict" }
-                            th scope="col" { "What was found" }
-                        }
-                    }
-                    tbody {
-                        @for &code in Code::ALL {
-                            (rule(model, run, code))
-                        }
-                    }
+            (table(&[Words("Code"), Words("Rule"), Words("Verdict"), Words("What was found")], &html! {
+                @for &code in Code::ALL {
+                    (rule(model, run, code))
                 }
-            }
+            }))
             @let open: Vec<_> = run.findings.unknowns.iter().filter(|unknown| unknown.code.is_none()).collect();
             @if !open.is_empty() {
                 p { b.unknown { "? The run as a whole is open: " } }
@@ -269,41 +295,29 @@ pub(super) fn expectations(run: &RunReport<'_>) -> Markup {
     html! {
         section aria-labelledby="expectations" {
             h2 #expectations { "Expectations" }
-            div.scroll {
-                table {
-                    thead {
-                        tr {
-                            th scope="col" { "Expected" }
-                            th.number scope="col" { "Measured" }
-                            th.number scope="col" { "Values" }
-                            th scope="col" { "Verdict" }
-                        }
-                    }
-                    tbody {
-                        @for expectation in run.expectations {
-                            tr {
-                                td { code { (expectation.text) } }
-                                td.number { (measured_words(expectation)) }
-                                td.number { (expectation.samples) }
-                                (state(expectation.outcome))
-                            }
-                        }
-                        @for step in run.steps {
-                            tr {
-                                td { "step " (step.step + 1) ": " (step_words(step.expected)) }
-                                td.number {
-                                    @match step.failovers {
-                                        Some(count) => { (count) }
-                                        None => { "did not happen" }
-                                    }
-                                }
-                                td.number { "1" }
-                                (state(step.outcome))
-                            }
-                        }
+            (table(&[Words("Expected"), Number("Measured"), Number("Values"), Words("Verdict")], &html! {
+                @for expectation in run.expectations {
+                    tr {
+                        td { code { (expectation.text) } }
+                        td.number { (measured_words(expectation)) }
+                        td.number { (expectation.samples) }
+                        (state(expectation.outcome))
                     }
                 }
-            }
+                @for step in run.steps {
+                    tr {
+                        td { "step " (step.step + 1) ": " (step_words(step.expected)) }
+                        td.number {
+                            @match step.failovers {
+                                Some(count) => { (count) }
+                                None => { "did not happen" }
+                            }
+                        }
+                        td.number { "1" }
+                        (state(step.outcome))
+                    }
+                }
+            }))
         }
     }
 }
@@ -319,18 +333,10 @@ fn measured_words(expectation: &EvaluatedExpectation) -> String {
     let Some(measured) = expectation.measured else {
         return "nothing".to_owned();
     };
-    if expectation.statistic == Statistic::Count {
-        return number(measured);
-    }
-    match expectation.measure {
-        Measure::FailoverTime
-        | Measure::DetectionTime
-        | Measure::WriteGap
-        | Measure::CoverageGap
-        | Measure::LatencyP99
-        | Measure::DualMasterTime => length_ms(measured),
-        Measure::FailedOperations => format!("{:.2} %", measured * 100.0),
-        Measure::LostAckedWrites | Measure::FalseFailovers | Measure::Failovers => number(measured),
+    match expectation.unit() {
+        Unit::Time => length_ms(measured),
+        Unit::Number => number(measured),
+        Unit::Share => format!("{:.2} %", measured * 100.0),
     }
 }
 
@@ -398,26 +404,15 @@ pub(super) fn measures(run: &RunReport<'_>) -> Markup {
     html! {
         section aria-labelledby="measures" {
             h2 #measures { "Measures" }
-            div.scroll {
-                table {
-                    thead {
-                        tr {
-                            th scope="col" { "Measure" }
-                            th scope="col" { "Value" }
-                            th scope="col" { "Meaning" }
-                        }
-                    }
-                    tbody {
-                        @for (name, value, meaning) in rows {
-                            tr {
-                                th scope="row" { (name) }
-                                td { (value) }
-                                td { (meaning) }
-                            }
-                        }
+            (table(&[Words("Measure"), Words("Value"), Words("Meaning")], &html! {
+                @for (name, value, meaning) in rows {
+                    tr {
+                        th scope="row" { (name) }
+                        td { (value) }
+                        td { (meaning) }
                     }
                 }
-            }
+            }))
         }
     }
 }
@@ -436,26 +431,15 @@ pub(super) fn losses(model: &Model, run: &RunReport<'_>) -> Markup {
                 }
             }
             @if !ledger.lost.is_empty() {
-                div.scroll {
-                    table {
-                        thead {
-                            tr {
-                                th scope="col" { "Cause" }
-                                th scope="col" { "In words" }
-                                th.number scope="col" { "Writes" }
-                            }
-                        }
-                        tbody {
-                            @for (cause, count) in ledger.by_cause() {
-                                tr {
-                                    th scope="row" { (cause.code()) }
-                                    td { (cause.words()) }
-                                    td.number { (count) }
-                                }
-                            }
+                (table(&[Words("Cause"), Words("In words"), Number("Writes")], &html! {
+                    @for (cause, count) in ledger.by_cause() {
+                        tr {
+                            th scope="row" { (cause.code()) }
+                            td { (cause.words()) }
+                            td.number { (count) }
                         }
                     }
-                }
+                }))
                 details {
                     summary { "Each lost write" }
                     (lost_writes(model, &ledger.lost))
@@ -475,34 +459,20 @@ fn lost_writes(model: &Model, lost: &[LostWrite]) -> Markup {
         client.map_or("?", |client| client.name.as_str())
     };
     html! {
-        div.scroll {
-            table {
-                thead {
-                    tr {
-                        th scope="col" { "Acknowledged" }
-                        th scope="col" { "By" }
-                        th scope="col" { "Client" }
-                        th.number scope="col" { "Slot" }
-                        th scope="col" { "Cause" }
-                        th scope="col" { "How that is known" }
+        (table(&[Words("Acknowledged"), Words("By"), Words("Client"), Number("Slot"), Words("Cause"), Words("How that is known")], &html! {
+            @for write in lost.iter().take(MOST_LOST) {
+                tr {
+                    td { (seconds_since(model, write.acknowledged_us)) }
+                    td { (name(write.node)) }
+                    td { (client(write.client)) }
+                    td.number { (write.slot) }
+                    td.state class=(if write.cause == LossCause::Unexplained { "state invalid" } else { "state" }) {
+                        (write.cause.code())
                     }
-                }
-                tbody {
-                    @for write in lost.iter().take(MOST_LOST) {
-                        tr {
-                            td { (seconds_since(model, write.acknowledged_us)) }
-                            td { (name(write.node)) }
-                            td { (client(write.client)) }
-                            td.number { (write.slot) }
-                            td.state class=(if write.cause == LossCause::Unexplained { "state invalid" } else { "state" }) {
-                                (write.cause.code())
-                            }
-                            td { (write.why) }
-                        }
-                    }
+                    td { (write.why) }
                 }
             }
-        }
+        }))
         @if lost.len() > MOST_LOST {
             p.note { "The first " (MOST_LOST) " of " (lost.len()) "; the summary has all." }
         }
@@ -523,51 +493,29 @@ pub(super) fn configuration(model: &Model) -> Markup {
         section aria-labelledby="what-ran" {
             h2 #what-ran { "What ran" }
             div.columns {
-                div.scroll {
-                    table {
-                        thead {
-                            tr {
-                                th scope="col" { "Node" }
-                                th scope="col" { "Zone" }
-                                th scope="col" { "Address" }
-                                th scope="col" { "At the start" }
-                            }
-                        }
-                        tbody {
-                            @for node in header.nodes.iter().take(100) {
-                                tr {
-                                    th scope="row" { (node.name) }
-                                    td { (header.zones.get(node.zone).map_or("", String::as_str)) }
-                                    td { code { (node.address) } }
-                                    td {
-                                        @match node.replica_of.and_then(|master| header.nodes.get(usize::from(master))) {
-                                            Some(master) => { "replica of " (master.name) }
-                                            None => { "master of " (ranges(&node.slots)) }
-                                        }
-                                    }
+                (table(&[Words("Node"), Words("Zone"), Words("Address"), Words("At the start")], &html! {
+                    @for node in header.nodes.iter().take(100) {
+                        tr {
+                            th scope="row" { (node.name) }
+                            td { (header.zones.get(node.zone).map_or("", String::as_str)) }
+                            td { code { (node.address) } }
+                            td {
+                                @match node.replica_of.and_then(|master| header.nodes.get(usize::from(master))) {
+                                    Some(master) => { "replica of " (master.name) }
+                                    None => { "master of " (ranges(&node.slots)) }
                                 }
                             }
                         }
                     }
-                }
-                div.scroll {
-                    table {
-                        thead {
-                            tr {
-                                th scope="col" { "Directive" }
-                                th scope="col" { "Value" }
-                            }
-                        }
-                        tbody {
-                            @for (directive, value) in &header.config {
-                                tr {
-                                    th scope="row" { code { (directive) } }
-                                    td { code { (value) } }
-                                }
-                            }
+                }))
+                (table(&[Words("Directive"), Words("Value")], &html! {
+                    @for (directive, value) in &header.config {
+                        tr {
+                            th scope="row" { code { (directive) } }
+                            td { code { (value) } }
                         }
                     }
-                }
+                }))
             }
         }
     }

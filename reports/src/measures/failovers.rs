@@ -2,7 +2,7 @@
 
 use redrill_node::{Fact, FailoverKind, SlotRange};
 use redrill_sim::checkers::Picture;
-use redrill_sim::trace::{ClientNumber, Event, Header, NodeNumber, Outcome, Record};
+use redrill_sim::trace::{ClientNumber, Event, FaultKind, Header, NodeNumber, Outcome, Record};
 use serde::{Deserialize, Serialize};
 
 use super::outages::{Outage, Outages};
@@ -85,8 +85,7 @@ pub(super) struct Evidence {
     /// By node: when it last accepted a manual failover, and the step that asked for it.
     asked: Vec<Option<(u64, Option<u16>)>>,
     acknowledged: Vec<Acknowledged>,
-    /// Cut links of the faults that hold, by step; hosts past the nodes are clients.
-    cuts: Vec<(u16, Vec<(u16, u16)>)>,
+    /// The nodes that steps ran commands on.
     runs: Vec<(u16, Vec<NodeNumber>)>,
 }
 
@@ -139,7 +138,6 @@ impl Evidence {
             states: vec![Vec::new(); nodes],
             asked: vec![None; nodes],
             acknowledged: Vec::new(),
-            cuts: Vec::new(),
             runs: Vec::new(),
         }
     }
@@ -161,20 +159,13 @@ impl Evidence {
             }
             Event::FaultBegan {
                 step,
-                fault,
+                fault: FaultKind::Run,
                 nodes,
-                cut,
                 ..
-            } => {
-                if !cut.is_empty() {
-                    self.cuts.push((*step, cut.clone()));
-                }
-                if *fault == redrill_sim::trace::FaultKind::Run {
-                    self.runs.push((*step, nodes.clone()));
-                }
-            }
-            Event::FaultEnded { step } => self.cuts.retain(|(known, _)| known != step),
-            Event::Phase { .. }
+            } => self.runs.push((*step, nodes.clone())),
+            Event::FaultBegan { .. }
+            | Event::FaultEnded { .. }
+            | Event::Phase { .. }
             | Event::Process { .. }
             | Event::StateSaved { .. }
             | Event::StateLoaded { .. }
@@ -238,27 +229,9 @@ impl Evidence {
                 epoch: *epoch,
                 asked: self.asked.get(usize::from(node)).copied().flatten(),
                 slots,
-                out_of_reach: self.out_of_reach(picture.header(), node),
+                out_of_reach: picture.reach.clients_cut_from(node),
             });
         }
-    }
-
-    /// The clients that a node cannot hear or that cannot hear it.
-    fn out_of_reach(&self, header: &Header, node: NodeNumber) -> Vec<ClientNumber> {
-        let nodes = header.nodes.len() as u16;
-        let mut clients: Vec<ClientNumber> = self
-            .cuts
-            .iter()
-            .flat_map(|(_, cut)| cut)
-            .filter_map(|(from, to)| match (*from == node, *to == node) {
-                (true, _) => to.checked_sub(nodes),
-                (_, true) => from.checked_sub(nodes),
-                (false, false) => None,
-            })
-            .collect();
-        clients.sort_unstable();
-        clients.dedup();
-        clients
     }
 
     /// The failovers of the log, in order.

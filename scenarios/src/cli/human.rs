@@ -6,9 +6,9 @@ use std::path::Path;
 use redrill::Look;
 use redrill::reports::expectations::{EvaluatedExpectation, ExpectationOutcome};
 use redrill::reports::measures::{Failover, FailoverHow, Measures};
-use redrill::reports::summary::{DrillOutcome, RunSummary, Summary};
+use redrill::reports::summary::{DrillOutcome, RunSummary, Summary, measure_key};
 use redrill::sim::checkers::{LossCause, Verdict};
-use redrill::sim::scenario::{Measure, Statistic};
+use redrill::sim::scenario::{Measure, Unit};
 
 use super::table::{Side, Table};
 
@@ -176,18 +176,11 @@ impl Page {
             ("p99", Side::Right),
             ("max", Side::Right),
         ]);
-        for name in redrill::measure_names() {
-            let plain = name.replace('-', "_");
-            let in_ms = summary.quantiles.get(&format!("{plain}_ms"));
-            let Some(quantiles) = in_ms.or_else(|| summary.quantiles.get(&plain)) else {
+        for measure in Measure::ALL {
+            let Some(quantiles) = summary.quantiles.get(&measure_key(measure)) else {
                 continue;
             };
-            let show = |value: f64| match name {
-                _ if in_ms.is_some() => time(value),
-                "failed-operations" => percent(value),
-                _ => number(value),
-            };
-            let mut row = vec![name.to_owned(), quantiles.count.to_string()];
+            let mut row = vec![measure.name().to_owned(), quantiles.count.to_string()];
             let values = [
                 quantiles.min,
                 quantiles.p5,
@@ -196,7 +189,7 @@ impl Page {
                 quantiles.p99,
                 quantiles.max,
             ];
-            row.extend(values.map(show));
+            row.extend(values.map(|value| in_unit(value, measure.unit())));
             table.row(row);
         }
         self.text.push_str(&table.render("  "));
@@ -228,7 +221,10 @@ impl Page {
             table.row(vec![
                 self.paint(color, word),
                 expectation.text.clone(),
-                measured(expectation),
+                expectation.measured.map_or_else(
+                    || "-".to_owned(),
+                    |value| in_unit(value, expectation.unit()),
+                ),
             ]);
         }
         let table = table.render("  ");
@@ -345,22 +341,11 @@ fn hash_of_all(runs: &[RunSummary]) -> String {
     format!("{:032x}", xxhash_rust::xxh3::xxh3_128(&bytes))
 }
 
-fn measured(expectation: &EvaluatedExpectation) -> String {
-    let Some(value) = expectation.measured else {
-        return "-".to_owned();
-    };
-    if expectation.statistic == Statistic::Count {
-        return number(value);
-    }
-    match expectation.measure {
-        Measure::FailoverTime
-        | Measure::DetectionTime
-        | Measure::WriteGap
-        | Measure::CoverageGap
-        | Measure::LatencyP99
-        | Measure::DualMasterTime => time(value),
-        Measure::FailedOperations => percent(value),
-        Measure::LostAckedWrites | Measure::FalseFailovers | Measure::Failovers => number(value),
+fn in_unit(value: f64, unit: Unit) -> String {
+    match unit {
+        Unit::Time => time(value),
+        Unit::Number => number(value),
+        Unit::Share => percent(value),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `[expect]`: what must hold of the measures, in one line each.
 
-use redrill_sim::scenario::{Comparison, Expectation, Measure, Statistic};
+use redrill_sim::scenario::{Comparison, Expectation, Measure, Statistic, Unit};
 
 use super::mistake::Draft;
 use super::read::{Context, FromNode, OneOrMany};
@@ -9,66 +9,16 @@ use super::suggest::did_you_mean;
 use super::tree::{Table, Value};
 use super::units::{FromText, Period, Wrong};
 
-/// What a measure is counted in.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Quantity {
-    /// Time, one value a failover.
-    TimePerFailover,
-    /// Time, one value a run.
-    TimePerRun,
-    /// A number, one a run.
-    Number,
-    /// A share, one a run.
-    Share,
-}
-
-const MEASURES: &[(&str, Measure, Quantity)] = &[
-    (
-        "failover-time",
-        Measure::FailoverTime,
-        Quantity::TimePerFailover,
-    ),
-    (
-        "detection-time",
-        Measure::DetectionTime,
-        Quantity::TimePerFailover,
-    ),
-    ("write-gap", Measure::WriteGap, Quantity::TimePerFailover),
-    ("coverage-gap", Measure::CoverageGap, Quantity::TimePerRun),
-    (
-        "lost-acked-writes",
-        Measure::LostAckedWrites,
-        Quantity::Number,
-    ),
-    ("false-failovers", Measure::FalseFailovers, Quantity::Number),
-    ("failovers", Measure::Failovers, Quantity::Number),
-    (
-        "failed-operations",
-        Measure::FailedOperations,
-        Quantity::Share,
-    ),
-    ("latency-p99", Measure::LatencyP99, Quantity::TimePerRun),
-    (
-        "dual-master-time",
-        Measure::DualMasterTime,
-        Quantity::TimePerRun,
-    ),
-];
-
-/// The names of all measures, in the order of the reference.
-pub fn measure_names() -> impl Iterator<Item = &'static str> {
-    MEASURES.iter().map(|(name, _, _)| *name)
+/// The measure of a name.
+fn measure_of(name: &str) -> Option<Measure> {
+    Measure::ALL
+        .into_iter()
+        .find(|measure| measure.name() == name)
 }
 
 /// Whether a key of `[expect]` is so called.
 pub(crate) fn is_measure(name: &str) -> bool {
-    MEASURES.iter().any(|(known, _, _)| *known == name)
-}
-
-/// What a measure is called in a drill.
-pub(crate) fn measure_name(measure: Measure) -> &'static str {
-    let found = (MEASURES.iter()).find(|(_, known, _)| *known == measure);
-    found.map_or("", |(name, _, _)| name)
+    measure_of(name).is_some()
 }
 
 /// Reads `[expect]`.
@@ -76,9 +26,8 @@ pub(crate) fn read(table: &Table, context: &mut Context<'_>) -> Vec<Spanned<Expe
     let mut expectations = Vec::new();
     for entry in &table.entries {
         let name = &entry.key.value;
-        let found = MEASURES.iter().find(|(known, _, _)| known == name);
-        let Some((_, measure, quantity)) = found else {
-            let names = MEASURES.iter().map(|(known, _, _)| *known);
+        let Some(measure) = measure_of(name) else {
+            let names = Measure::ALL.into_iter().map(Measure::name);
             context.mistakes.add(
                 Draft::error(
                     format!("unknown measure `{name}` in [expect]"),
@@ -104,7 +53,7 @@ pub(crate) fn read(table: &Table, context: &mut Context<'_>) -> Vec<Spanned<Expe
             continue;
         };
         for line in lines.0 {
-            match parse(&line.value, *measure, *quantity) {
+            match parse(&line.value, measure) {
                 Ok(mut expectation) => {
                     expectation.line = context.sources.line(line.span);
                     expectations.push(Spanned::new(expectation, line.span));
@@ -122,7 +71,7 @@ pub(crate) fn read(table: &Table, context: &mut Context<'_>) -> Vec<Spanned<Expe
 const USAGE: &str = "write a statistic, a comparison and a bound, as in \"p(99) < 10s\" or \
                      \"count == 0\"";
 
-fn parse(text: &str, measure: Measure, quantity: Quantity) -> Result<Expectation, Wrong> {
+fn parse(text: &str, measure: Measure) -> Result<Expectation, Wrong> {
     let Some(at) = text.find(['<', '>', '=', '!']) else {
         return Err(
             Wrong::new("an expectation without a comparison", "compared with what?").help(USAGE),
@@ -152,14 +101,14 @@ fn parse(text: &str, measure: Measure, quantity: Quantity) -> Result<Expectation
     let statistic = statistic(text[..at].trim()).map_err(|wrong| wrong.at(0..at))?;
     let bound_text = text[at + symbol_length..].trim();
     let bound_at = text.len() - text[at + symbol_length..].trim_start().len();
-    let bound = bound(bound_text, statistic, quantity)
+    let bound = bound(bound_text, statistic, measure)
         .map_err(|wrong| wrong.at(bound_at..bound_at + bound_text.len()))?;
     Ok(Expectation {
         measure,
         statistic,
         comparison,
         bound,
-        text: format!("{} {}", measure_name(measure), text.trim()),
+        text: format!("{} {}", measure.name(), text.trim()),
         line: 0,
     })
 }
@@ -197,27 +146,27 @@ fn statistic(text: &str) -> Result<Statistic, Wrong> {
 }
 
 /// The bound in the unit of [`Expectation::bound`].
-fn bound(text: &str, statistic: Statistic, quantity: Quantity) -> Result<f64, Wrong> {
+fn bound(text: &str, statistic: Statistic, measure: Measure) -> Result<f64, Wrong> {
     if text.is_empty() {
         return Err(
             Wrong::new("an expectation without a bound", "compared with what?").help(USAGE),
         );
     }
     let counts = statistic == Statistic::Count;
-    match quantity {
-        Quantity::TimePerFailover if counts => number(text, "the number of failovers is counted"),
-        Quantity::TimePerRun | Quantity::Share if counts => Err(Wrong::new(
+    match measure.unit() {
+        Unit::Time | Unit::Share if counts && !measure.is_per_failover() => Err(Wrong::new(
             "there is one value a run: nothing to count",
             "expected min, mean, median, p(..) or max before it",
         )),
-        Quantity::TimePerFailover | Quantity::TimePerRun => {
+        Unit::Time if counts => number(text, "the number of failovers is counted"),
+        Unit::Time => {
             if text == "0" {
                 return Ok(0.0);
             }
             Ok(Period::from_text(text)?.us as f64 / 1000.0)
         }
-        Quantity::Number => number(text, "this measure is a number"),
-        Quantity::Share => match text.strip_suffix('%') {
+        Unit::Number => number(text, "this measure is a number"),
+        Unit::Share => match text.strip_suffix('%') {
             Some(percent) => Ok(number(percent.trim(), "expected a percentage")? / 100.0),
             None => number(text, "expected a share such as 0.05 or 5%"),
         },
@@ -236,7 +185,7 @@ mod tests {
     use super::*;
 
     fn time(text: &str) -> Result<Expectation, Wrong> {
-        parse(text, Measure::FailoverTime, Quantity::TimePerFailover)
+        parse(text, Measure::FailoverTime)
     }
 
     #[test]
@@ -252,11 +201,11 @@ mod tests {
 
     #[test]
     fn a_bound_is_in_the_unit_of_its_measure() {
-        let share = |text| parse(text, Measure::FailedOperations, Quantity::Share);
+        let share = |text| parse(text, Measure::FailedOperations);
         assert_eq!(share("max < 5%").unwrap().bound, 0.05);
         assert_eq!(share("max < 0.05").unwrap().bound, 0.05);
         assert!(share("count == 0").is_err());
-        let count = |text| parse(text, Measure::LostAckedWrites, Quantity::Number);
+        let count = |text| parse(text, Measure::LostAckedWrites);
         assert_eq!(count("max <= 600").unwrap().bound, 600.0);
         assert!(count("max <= 6s").is_err());
         assert!(time("max < 5").is_err());

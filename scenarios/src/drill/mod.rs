@@ -21,7 +21,6 @@ use std::path::Path;
 
 use redrill_sim::scenario::Scenario;
 
-pub use expectations::measure_names;
 pub use mistake::{BadDrill, Look, Mistake};
 pub(crate) use mistake::{Draft, Mistakes};
 use read::{Context, FromNode};

@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 
-use crate::trace::{FaultKind, NodeNumber};
+use crate::trace::{ClientNumber, FaultKind, NodeNumber};
 
 /// Who can hear whom, as the script of faults and the processes tell.
 #[derive(Debug)]
@@ -41,6 +41,7 @@ pub struct ActiveFault {
     pub nodes: Vec<NodeNumber>,
     /// When it began.
     pub began_us: u64,
+    /// The links it cuts, from host to host; clients' hosts follow those of the nodes.
     cut: Vec<(u16, u16)>,
 }
 
@@ -183,6 +184,33 @@ impl Reach {
         heard
     }
 
+    /// The clients that a node cannot hear or that cannot hear it, ascending.
+    #[must_use]
+    pub fn clients_cut_from(&self, node: NodeNumber) -> Vec<ClientNumber> {
+        let nodes = self.nodes.len() as u16;
+        let mut clients: Vec<ClientNumber> = self
+            .active
+            .iter()
+            .flat_map(|fault| &fault.cut)
+            .filter_map(|(from, to)| match (*from == node, *to == node) {
+                (true, _) => to.checked_sub(nodes),
+                (_, true) => from.checked_sub(nodes),
+                (false, false) => None,
+            })
+            .collect();
+        clients.sort_unstable();
+        clients.dedup();
+        clients
+    }
+
+    fn between_nodes(&self, cut: &[(u16, u16)]) -> Vec<(NodeNumber, NodeNumber)> {
+        let count = self.nodes.len() as u16;
+        cut.iter()
+            .copied()
+            .filter(|(from, to)| *from < count && *to < count)
+            .collect()
+    }
+
     pub(super) fn process_changed(&mut self, node: NodeNumber, running: bool, at_us: u64) {
         let Some(host) = self.nodes.get_mut(usize::from(node)) else {
             return;
@@ -206,15 +234,9 @@ impl Reach {
         cut: &[(u16, u16)],
         at_us: u64,
     ) {
-        let count = self.nodes.len() as u16;
-        let cut: Vec<(u16, u16)> = cut
-            .iter()
-            .copied()
-            .filter(|(from, to)| *from < count && *to < count)
-            .collect();
-        for pair in &cut {
+        for pair in self.between_nodes(cut) {
             self.cuts
-                .entry(*pair)
+                .entry(pair)
                 .or_insert(Cut {
                     faults: 0,
                     since_us: at_us,
@@ -233,7 +255,7 @@ impl Reach {
             fault,
             nodes: nodes.to_vec(),
             began_us: at_us,
-            cut,
+            cut: cut.to_vec(),
         });
         self.version += 1;
     }
@@ -242,7 +264,7 @@ impl Reach {
         self.version += 1;
         while let Some(place) = self.active.iter().position(|fault| fault.step == step) {
             let ended = self.active.swap_remove(place);
-            for pair in ended.cut {
+            for pair in self.between_nodes(&ended.cut) {
                 let Some(cut) = self.cuts.get_mut(&pair) else {
                     continue;
                 };

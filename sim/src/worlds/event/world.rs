@@ -66,12 +66,7 @@ struct EventWorld<'a> {
 
 impl<'a> EventWorld<'a> {
     fn new(scenario: &'a Scenario, plan: &'a Plan, hosts: Hosts) -> Self {
-        let network = Network::new(
-            &scenario.network,
-            scenario.cluster.zones.len(),
-            zones(scenario),
-            &plan.streams,
-        );
+        let network = Network::of(scenario, &plan.streams);
         let disks = (0..hosts.nodes).map(|node| {
             let state = plan.nodes[usize::from(node)].state.clone();
             let disk = HostDisk::new(node.into(), scenario.disk.fsync, &plan.streams);
@@ -211,10 +206,7 @@ impl World for EventWorld<'_> {
 
     fn slow_disk(&mut self, node: NodeNumber, fault: u16, fsync: Option<Latency>) {
         let disk = &mut self.kernel.disks[usize::from(node)].times;
-        match fsync {
-            Some(fsync) => disk.slow_down(fault, fsync),
-            None => disk.restore(fault),
-        }
+        disk.set_slow(fault, fsync);
     }
 
     fn operate(
@@ -262,12 +254,9 @@ impl World for EventWorld<'_> {
 
     fn take_written(&mut self) -> Vec<WrittenKey> {
         let clients = self.kernel.clients.iter_mut();
-        let mut keys: Vec<WrittenKey> = clients
+        clients
             .flat_map(|host| host.client.take_written())
-            .collect();
-        keys.sort_unstable();
-        keys.dedup();
-        keys
+            .collect()
     }
 
     fn audit(&mut self, keys: Vec<WrittenKey>) {
@@ -283,17 +272,6 @@ impl World for EventWorld<'_> {
             .map(|number| &self.kernel.clients[usize::from(number)]);
         auditor.is_some_and(|host| host.client.is_idle())
     }
-}
-
-/// The zones of all hosts: nodes, clients, the operator.
-fn zones(scenario: &Scenario) -> Vec<u16> {
-    let nodes = scenario.cluster.nodes.iter().map(|node| node.zone);
-    let clients = scenario.workload.clients.iter().map(|client| client.zone);
-    nodes
-        .chain(clients)
-        .map(|zone| zone as u16)
-        .chain([0])
-        .collect()
 }
 
 /// Where a client seems to come from.

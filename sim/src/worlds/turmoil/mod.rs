@@ -97,7 +97,7 @@ impl<'a> TurmoilWorld<'a> {
         recorder: &Rc<RefCell<Recorder>>,
         sim: &mut turmoil::Sim<'_>,
     ) -> Self {
-        let network = network(scenario, plan, hosts);
+        let network = Network::of(scenario, &plan.streams);
         let kernels = usize::from(hosts.nodes) + 1;
         let fabric = Rc::new(RefCell::new(Fabric::new(network, kernels)));
         let names: Vec<String> = (0..hosts.nodes)
@@ -232,11 +232,7 @@ impl World for TurmoilWorld<'_> {
     }
 
     fn slow_disk(&mut self, node: NodeNumber, fault: u16, fsync: Option<Latency>) {
-        let mut disk = self.node(node).disk.borrow_mut();
-        match fsync {
-            Some(fsync) => disk.slow_down(fault, fsync),
-            None => disk.restore(fault),
-        }
+        self.node(node).disk.borrow_mut().set_slow(fault, fsync);
     }
 
     fn operate(
@@ -292,12 +288,9 @@ impl World for TurmoilWorld<'_> {
 
     fn take_written(&mut self) -> Vec<WrittenKey> {
         let clients = self.clients.iter();
-        let mut keys: Vec<WrittenKey> = clients
+        clients
             .flat_map(|seat| seat.client.borrow_mut().take_written())
-            .collect();
-        keys.sort_unstable();
-        keys.dedup_by_key(|key| key.digest);
-        keys
+            .collect()
     }
 
     fn audit(&mut self, keys: Vec<WrittenKey>) {
@@ -321,17 +314,4 @@ impl World for TurmoilWorld<'_> {
 
 fn addresses(client: SocketAddr, bus_port: u16) -> [SocketAddr; 2] {
     [client, SocketAddr::new(client.ip(), bus_port)]
-}
-
-fn network(scenario: &Scenario, plan: &Plan, hosts: Hosts) -> Network {
-    let nodes = scenario.cluster.nodes.iter().map(|node| node.zone as u16);
-    let clients = scenario
-        .workload
-        .clients
-        .iter()
-        .map(|client| client.zone as u16);
-    let zones: Vec<u16> = nodes.chain(clients).chain([0]).collect();
-    debug_assert_eq!(zones.len(), hosts.count());
-    let zone_count = scenario.cluster.zones.len().max(1);
-    Network::new(&scenario.network, zone_count, zones, &plan.streams)
 }
