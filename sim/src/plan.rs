@@ -165,7 +165,7 @@ impl Plan {
     /// The randomness of a node's process; `start` counts its starts from 0.
     #[must_use]
     pub fn node_seed(&self, node: NodeNumber, start: u32) -> Seed {
-        let entity = u64::from(node) << 32 | u64::from(start);
+        let entity = u64::from(start) << 32 | u64::from(node);
         Seed(self.streams.stream(Purpose::NodeSeed, entity).bytes())
     }
 

@@ -12,6 +12,9 @@ use super::{ClientAction, ClientInput, Pace, Setup, WrittenKey};
 use crate::scenario::NodeSpec;
 use crate::trace::{ClientNumber, NodeNumber, Operation, Outcome};
 
+/// How long the audit asks for one key.
+const AUDIT_TIMEOUT_US: u64 = 5_000_000;
+
 /// Redirects that an operation follows.
 const REDIRECTS: u16 = 5;
 
@@ -120,7 +123,6 @@ impl Pipeline {
 
     pub(super) fn auditor(
         keys: Vec<WrittenKey>,
-        timeout_us: u64,
         nodes: &[NodeSpec],
         addresses: &[std::net::SocketAddr],
         start_us: u64,
@@ -130,7 +132,7 @@ impl Pipeline {
             next_number: 0,
         };
         Self {
-            timeout_us,
+            timeout_us: AUDIT_TIMEOUT_US,
             ..Self::from_source(source, nodes, addresses, start_us)
         }
     }

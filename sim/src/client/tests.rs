@@ -672,7 +672,7 @@ fn the_audit_reads_every_key_once_from_its_owner() {
         }
     };
     let keys: Vec<_> = (0..1_000).map(key).collect();
-    let auditor = Client::auditor(keys, 1_000 * MS, &nodes(), &addresses(), 0);
+    let auditor = Client::auditor(keys, &nodes(), &addresses(), 0);
     let mut bench = Bench::new(auditor, |now_us, node, command| match &command[0][..] {
         b"GET" if command[1] == "k7" => Answer::Break,
         b"GET" if command[1] == "k8" => Answer::Reply(Reply::Nil),

@@ -35,7 +35,7 @@ pub(super) struct Host {
     pub(super) next_link: u64,
     pub(super) next_client: u64,
     /// How often the process has started.
-    pub(super) starts: u64,
+    pub(super) starts: u32,
     /// What its wall clock is ahead of the run's, ms.
     pub(super) clock_ahead_ms: i64,
 }

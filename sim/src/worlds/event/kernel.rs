@@ -244,7 +244,7 @@ impl Kernel {
     }
 
     /// How often a node's process has started.
-    pub(super) fn starts(&self, node: NodeNumber) -> u64 {
+    pub(super) fn starts(&self, node: NodeNumber) -> u32 {
         self.hosts[usize::from(node)].starts
     }
 

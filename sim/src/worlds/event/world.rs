@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 
-use redrill_node::{CommandLine, NodeView, Seed};
+use redrill_node::{CommandLine, NodeView};
 
 use super::connections::Port;
 use super::kernel::{Disk, Kernel, Report};
@@ -16,14 +16,10 @@ use crate::network::{HostNumber, Network};
 use crate::operator;
 use crate::plan::Plan;
 use crate::recorder::{Answer, Recorder};
-use crate::rng::Purpose;
 use crate::run::Ended;
 use crate::scenario::{CrashKind, Latency, Scenario};
 use crate::trace::{NodeNumber, StateLoad};
 use crate::world::{Hosts, Ticket, World};
-
-/// How long the audit tries to read one key.
-const AUDIT_PATIENCE_US: u64 = 5_000_000;
 
 /// Runs a scenario to its end.
 pub(crate) fn run(scenario: &Scenario, plan: &Plan, hosts: Hosts) -> Ended {
@@ -157,9 +153,7 @@ impl World for EventWorld<'_> {
 
     fn start(&mut self, node: NodeNumber) {
         let planned = &self.plan.nodes[usize::from(node)];
-        let starts = self.kernel.starts(node);
-        let entity = u64::from(node) | starts << 32;
-        let seed = Seed(self.plan.streams.stream(Purpose::NodeSeed, entity).bytes());
+        let seed = self.plan.node_seed(node, self.kernel.starts(node));
         self.kernel.network.set_dark(node, false);
         let now_us = self.kernel.now_us;
         let loaded = self.kernel.state_on_disk(node);
@@ -262,7 +256,7 @@ impl World for EventWorld<'_> {
     fn audit(&mut self, keys: Vec<WrittenKey>) {
         let nodes = &self.scenario.cluster.nodes;
         let now_us = self.kernel.now_us;
-        let client = Client::auditor(keys, AUDIT_PATIENCE_US, nodes, &self.addresses, now_us);
+        let client = Client::auditor(keys, nodes, &self.addresses, now_us);
         self.auditor = Some(self.kernel.add_client(client, self.hosts.operator()));
     }
 

@@ -37,9 +37,6 @@ const STREAM_CAPACITY: usize = 1 << 20;
 /// Longer than any run.
 const FOR_EVER: Duration = Duration::from_secs(u32::MAX as u64);
 
-/// How long the audit asks for one key.
-const AUDIT_TIMEOUT_US: u64 = 10_000_000;
-
 /// Runs a scenario to its end.
 ///
 /// # Errors
@@ -296,7 +293,7 @@ impl World for TurmoilWorld<'_> {
     fn audit(&mut self, keys: Vec<WrittenKey>) {
         let nodes = &self.scenario.cluster.nodes;
         let addresses = self.plan.addresses();
-        let client = Client::auditor(keys, AUDIT_TIMEOUT_US, nodes, &addresses, self.now_us);
+        let client = Client::auditor(keys, nodes, &addresses, self.now_us);
         let seat = Seat::new(client);
         self.auditor = Some(Rc::clone(&seat));
         self.desk.order(Order::Client {
