@@ -1,5 +1,6 @@
 //! Reports on a redrill run: pure functions of the event log.
 
+pub mod calibration;
 pub mod expectations;
 pub mod html;
 pub mod junit;

@@ -34,6 +34,7 @@
 //! it.
 
 mod builder;
+pub mod calibration;
 mod drill;
 pub mod import;
 mod starter;

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use ab_glyph::{Font as _, FontRef, ScaleFont as _};
 
 /// The name the font goes by in SVG files.
-pub(super) const FAMILY: &str = "Inter";
+pub(crate) const FAMILY: &str = "Inter";
 
 const REGULAR_FILE: &[u8] = include_bytes!("../../fonts/Inter-Regular.otf");
 const BOLD_FILE: &[u8] = include_bytes!("../../fonts/Inter-SemiBold.otf");
@@ -17,7 +17,7 @@ static BOLD: LazyLock<Option<FontRef<'static>>> =
 
 /// How heavy text is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Weight {
+pub(crate) enum Weight {
     Regular,
     Bold,
 }
@@ -32,7 +32,7 @@ impl Weight {
     }
 
     /// The font file.
-    pub(super) const fn file(self) -> &'static [u8] {
+    pub(crate) const fn file(self) -> &'static [u8] {
         match self {
             Self::Regular => REGULAR_FILE,
             Self::Bold => BOLD_FILE,
@@ -41,7 +41,7 @@ impl Weight {
 }
 
 /// The width of a text whose em is `size` pixels.
-pub(super) fn width(text: &str, size: f64, weight: Weight) -> f64 {
+pub(crate) fn width(text: &str, size: f64, weight: Weight) -> f64 {
     let Some(font) = weight.font() else {
         return 0.0;
     };
@@ -60,7 +60,7 @@ pub(super) fn width(text: &str, size: f64, weight: Weight) -> f64 {
 }
 
 /// The text cut so that it is at most `most` wide, with an ellipsis if something is missing.
-pub(super) fn fitted(text: &str, size: f64, weight: Weight, most: f64) -> String {
+pub(crate) fn fitted(text: &str, size: f64, weight: Weight, most: f64) -> String {
     if width(text, size, weight) <= most {
         return text.to_owned();
     }
@@ -76,7 +76,7 @@ pub(super) fn fitted(text: &str, size: f64, weight: Weight, most: f64) -> String
 
 /// Draws a text: calls `dot` with each pixel and its coverage, 0 to 1. `x` is the left edge and
 /// `baseline` the line the letters stand on.
-pub(super) fn draw(
+pub(crate) fn draw(
     text: &str,
     size: f64,
     weight: Weight,

@@ -5,11 +5,11 @@
 
 mod axis;
 mod canvas;
-mod font;
+pub(crate) mod font;
 mod labels;
 mod lanes;
 mod legend;
-mod sheet;
+pub(crate) mod sheet;
 mod strips;
 mod top;
 
@@ -86,7 +86,15 @@ pub(crate) fn svg_without_fonts(model: &Model, options: &Options) -> Result<Stri
 }
 
 fn document(model: &Model, options: &Options, fonts: bool) -> Result<String, DrawError> {
-    let sheet = lay_out(model, options);
+    let title = format!(
+        "Timeline of the drill {}, seed {}",
+        model.header.drill, model.header.seed
+    );
+    sheet_svg(&lay_out(model, options), &title, fonts)
+}
+
+/// A sheet as an SVG document, with a name for who cannot see it.
+pub(crate) fn sheet_svg(sheet: &Sheet, title: &str, fonts: bool) -> Result<String, DrawError> {
     let units = |length: f64| (length * SVG_UNITS).round() as u32;
     let mut body = String::new();
     {
@@ -95,7 +103,7 @@ fn document(model: &Model, options: &Options, fonts: bool) -> Result<String, Dra
             .paint(&sheet.items)
             .map_err(|error| DrawError::Backend(error.to_string()))?;
     }
-    Ok(with_head(&body, &sheet, model, fonts))
+    Ok(with_head(&body, sheet, title, fonts))
 }
 
 /// The timeline as a PNG file.
@@ -111,8 +119,12 @@ pub fn png(trace: &Trace, options: &Options) -> Result<Vec<u8>, DrawError> {
 /// # Errors
 /// As [`png()`].
 pub fn png_of(model: &Model, options: &Options) -> Result<Vec<u8>, DrawError> {
-    let sheet = lay_out(model, options);
-    let density = f64::from(options.density.max(1));
+    sheet_png(&lay_out(model, options), options.density)
+}
+
+/// A sheet as a PNG file.
+pub(crate) fn sheet_png(sheet: &Sheet, density: u32) -> Result<Vec<u8>, DrawError> {
+    let density = f64::from(density.max(1));
     let device = |length: f64| (length * density).round() as u32;
     let size = (device(sheet.width), device(sheet.y));
     let mut pixels = vec![0; size.0 as usize * size.1 as usize * 3];
@@ -167,7 +179,7 @@ fn lay_out(model: &Model, options: &Options) -> Sheet {
 }
 
 /// The document with its size in pixels, its font, and a name for who cannot see it.
-fn with_head(body: &str, sheet: &Sheet, model: &Model, fonts: bool) -> String {
+fn with_head(body: &str, sheet: &Sheet, title: &str, fonts: bool) -> String {
     let start = body.find('>').map_or(0, |end| end + 1);
     let mut head = String::new();
     let units = |length: f64| (length * SVG_UNITS).round();
@@ -179,10 +191,7 @@ fn with_head(body: &str, sheet: &Sheet, model: &Model, fonts: bool) -> String {
         sheet.y.round(),
         units(sheet.width),
         units(sheet.y),
-        escaped(&format!(
-            "Timeline of the drill {}, seed {}",
-            model.header.drill, model.header.seed
-        )),
+        escaped(title),
     );
     let shipped = [
         (font::Weight::Regular, "normal"),

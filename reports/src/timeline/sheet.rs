@@ -5,7 +5,7 @@ use crate::theme::{Colour, Hatch, INK, SOFT_INK, Shape};
 
 /// Where a text is held.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Anchor {
+pub(crate) enum Anchor {
     Left,
     Middle,
     Right,
@@ -13,15 +13,15 @@ pub(super) enum Anchor {
 
 /// A rectangle in pixels of the layout.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub(super) struct Box2 {
-    pub(super) left: f64,
-    pub(super) top: f64,
-    pub(super) right: f64,
-    pub(super) bottom: f64,
+pub(crate) struct Box2 {
+    pub(crate) left: f64,
+    pub(crate) top: f64,
+    pub(crate) right: f64,
+    pub(crate) bottom: f64,
 }
 
 impl Box2 {
-    pub(super) const fn new(left: f64, top: f64, right: f64, bottom: f64) -> Self {
+    pub(crate) const fn new(left: f64, top: f64, right: f64, bottom: f64) -> Self {
         Self {
             left,
             top,
@@ -30,7 +30,7 @@ impl Box2 {
         }
     }
 
-    pub(super) fn touches(self, other: Self) -> bool {
+    pub(crate) fn touches(self, other: Self) -> bool {
         self.left < other.right
             && other.left < self.right
             && self.top < other.bottom
@@ -40,16 +40,16 @@ impl Box2 {
 
 /// Text's looks.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub(super) struct Type {
-    pub(super) size: f64,
-    pub(super) weight: Weight,
-    pub(super) colour: Colour,
-    pub(super) anchor: Anchor,
+pub(crate) struct Type {
+    pub(crate) size: f64,
+    pub(crate) weight: Weight,
+    pub(crate) colour: Colour,
+    pub(crate) anchor: Anchor,
 }
 
 /// One stroke of the pen.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) enum Item {
+pub(crate) enum Item {
     /// A filled area, and how opaque it is.
     Fill(Box2, Colour, f64),
     /// An area's edge, and its width.
@@ -67,15 +67,15 @@ pub(super) enum Item {
 
 /// A sheet that grows downwards.
 #[derive(Debug)]
-pub(super) struct Sheet {
-    pub(super) width: f64,
+pub(crate) struct Sheet {
+    pub(crate) width: f64,
     /// Where the next section begins.
-    pub(super) y: f64,
-    pub(super) items: Vec<Item>,
+    pub(crate) y: f64,
+    pub(crate) items: Vec<Item>,
 }
 
 impl Type {
-    pub(super) const fn new(size: f64) -> Self {
+    pub(crate) const fn new(size: f64) -> Self {
         Self {
             size,
             weight: Weight::Regular,
@@ -84,30 +84,30 @@ impl Type {
         }
     }
 
-    pub(super) const fn bold(self) -> Self {
+    pub(crate) const fn bold(self) -> Self {
         Self {
             weight: Weight::Bold,
             ..self
         }
     }
 
-    pub(super) const fn soft(self) -> Self {
+    pub(crate) const fn soft(self) -> Self {
         Self {
             colour: SOFT_INK,
             ..self
         }
     }
 
-    pub(super) const fn colour(self, colour: Colour) -> Self {
+    pub(crate) const fn colour(self, colour: Colour) -> Self {
         Self { colour, ..self }
     }
 
-    pub(super) const fn anchor(self, anchor: Anchor) -> Self {
+    pub(crate) const fn anchor(self, anchor: Anchor) -> Self {
         Self { anchor, ..self }
     }
 
     /// The space a text takes.
-    pub(super) fn space(self, text: &str, (x, baseline): (f64, f64)) -> Box2 {
+    pub(crate) fn space(self, text: &str, (x, baseline): (f64, f64)) -> Box2 {
         let width = font::width(text, self.size, self.weight);
         let left = match self.anchor {
             Anchor::Left => x,
@@ -124,7 +124,7 @@ impl Type {
 }
 
 impl Sheet {
-    pub(super) const fn new(width: f64) -> Self {
+    pub(crate) const fn new(width: f64) -> Self {
         Self {
             width,
             y: 0.0,
@@ -132,36 +132,36 @@ impl Sheet {
         }
     }
 
-    pub(super) fn fill(&mut self, area: Box2, colour: Colour) {
+    pub(crate) fn fill(&mut self, area: Box2, colour: Colour) {
         self.items.push(Item::Fill(area, colour, 1.0));
     }
 
-    pub(super) fn tint(&mut self, area: Box2, colour: Colour, alpha: f64) {
+    pub(crate) fn tint(&mut self, area: Box2, colour: Colour, alpha: f64) {
         self.items.push(Item::Fill(area, colour, alpha));
     }
 
-    pub(super) fn outline(&mut self, area: Box2, colour: Colour, width: f64) {
+    pub(crate) fn outline(&mut self, area: Box2, colour: Colour, width: f64) {
         self.items.push(Item::Outline(area, colour, width));
     }
 
-    pub(super) fn line(&mut self, from: (f64, f64), to: (f64, f64), colour: Colour, width: f64) {
+    pub(crate) fn line(&mut self, from: (f64, f64), to: (f64, f64), colour: Colour, width: f64) {
         self.items.push(Item::Line(from, to, colour, width));
     }
 
-    pub(super) fn dashes(&mut self, x: f64, ends: (f64, f64), colour: Colour, width: f64) {
+    pub(crate) fn dashes(&mut self, x: f64, ends: (f64, f64), colour: Colour, width: f64) {
         self.items.push(Item::Dashes(x, ends, colour, width));
     }
 
-    pub(super) fn hatch(&mut self, area: Box2, hatch: Hatch, colour: Colour) {
+    pub(crate) fn hatch(&mut self, area: Box2, hatch: Hatch, colour: Colour) {
         self.items.push(Item::Hatch(area, hatch, colour));
     }
 
-    pub(super) fn text(&mut self, text: impl Into<String>, at: (f64, f64), kind: Type) {
+    pub(crate) fn text(&mut self, text: impl Into<String>, at: (f64, f64), kind: Type) {
         self.items.push(Item::Text(text.into(), at, kind));
     }
 
     /// An event's mark, about `2 * size` wide.
-    pub(super) fn mark(&mut self, (x, y): (f64, f64), size: f64, shape: Shape, colour: Colour) {
+    pub(crate) fn mark(&mut self, (x, y): (f64, f64), size: f64, shape: Shape, colour: Colour) {
         let paper = crate::theme::PAPER;
         match shape {
             Shape::Ring => {

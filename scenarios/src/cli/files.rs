@@ -5,6 +5,7 @@ use std::io::BufWriter;
 use std::path::Path;
 
 use redrill::Ended;
+use redrill::reports::calibration::{Comparison, picture, table};
 use redrill::reports::summary::Summary;
 use redrill::reports::{html, terminal, timeline};
 use redrill::sim::trace::Trace;
@@ -51,6 +52,28 @@ pub(crate) fn write_summary(summary: &Summary, folder: &Path) -> Result<(), Stri
     make(folder)?;
     let path = folder.join("summary.json");
     let json = serde_json::to_vec_pretty(summary);
+    let json = json.map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    write(&path, &json)
+}
+
+/// Writes `calibration.md`, `calibration.json`, and a picture of each cell.
+///
+/// # Errors
+/// A message that names the file.
+pub(crate) fn write_calibration(cells: &[Comparison], folder: &Path) -> Result<(), String> {
+    make(folder)?;
+    let tables: Vec<String> = cells.iter().map(table::cell).collect();
+    let text = format!("{}\n{}", table::overview(cells), tables.join("\n"));
+    write(&folder.join("calibration.md"), text.as_bytes())?;
+    for cell in cells {
+        let draw = |error: timeline::DrawError| error.to_string();
+        let svg = picture::svg(cell).map_err(draw)?;
+        write(&folder.join(format!("{}.svg", cell.cell)), svg.as_bytes())?;
+        let png = picture::png(cell).map_err(draw)?;
+        write(&folder.join(format!("{}.png", cell.cell)), &png)?;
+    }
+    let path = folder.join("calibration.json");
+    let json = serde_json::to_vec_pretty(cells);
     let json = json.map_err(|error| format!("cannot write {}: {error}", path.display()))?;
     write(&path, &json)
 }

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod bench;
+mod calibrate;
 mod check;
 mod exit;
 mod files;
@@ -12,7 +13,7 @@ mod replay;
 mod run;
 mod table;
 
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -40,6 +41,7 @@ enum Command {
     Bench(BenchArguments),
     Init(InitArguments),
     Import(ImportArguments),
+    Calibrate(CalibrateArguments),
     Completions(CompletionsArguments),
 }
 
@@ -208,6 +210,27 @@ pub(crate) struct ImportArguments {
     out: Option<PathBuf>,
 }
 
+/// Hold the simulation against trials measured on real servers.
+///
+/// Each experiment in the files becomes a drill that is run with many seeds; measured and simulated
+/// quantiles stand side by side, phase by phase. Ends with 100 if any lies outside of what was
+/// measured.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CalibrateArguments {
+    /// Measured trials, a JSON object a line.
+    #[arg(required = true, value_name = "MEASURED.jsonl")]
+    measured: Vec<PathBuf>,
+    /// Simulated trials of each experiment.
+    #[arg(long, default_value = "200", value_name = "N")]
+    seeds: NonZeroU64,
+    /// Where to write the tables, the pictures and the values; nothing is written otherwise.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Threads; as many as there are cores by default. The results do not depend on it.
+    #[arg(long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
+}
+
 /// Print the completions of a shell.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CompletionsArguments {
@@ -232,6 +255,7 @@ pub(crate) fn main() -> Exit {
         Command::Check(arguments) => check::check(&arguments),
         Command::Init(arguments) => init::init(&arguments),
         Command::Import(arguments) => import::import(&arguments),
+        Command::Calibrate(arguments) => calibrate::calibrate(&arguments),
         Command::Completions(arguments) => {
             let mut script = Vec::new();
             let mut command = Cli::command();

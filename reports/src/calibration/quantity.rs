@@ -1,0 +1,193 @@
+//! What is compared.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Trial, Victim};
+
+/// A time or a number that a trial gives, once or once a victim.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Quantity {
+    /// Fault to the first suspicion.
+    FirstPfail,
+    /// Fault to each observer's suspicion.
+    ObserverPfail,
+    /// Fault to the first FAIL mark.
+    Fail,
+    /// Fault to the last FAIL mark.
+    FailAll,
+    /// Fault to the scheduling of the election.
+    ElectionScheduled,
+    /// The delay that the replica announced.
+    ElectionDelay,
+    /// Fault to the request for votes.
+    ElectionStart,
+    /// Fault to the first vote for the winner.
+    FirstVote,
+    /// Fault to the promotion.
+    Won,
+    /// Fault to the last node whose cluster state is ok again.
+    StateOk,
+    /// The outage of writes to the failed master's slots.
+    WriteGap,
+    /// The outage of writes to the other masters.
+    OtherWritersGap,
+    /// Fault to the last acknowledgement in the minority.
+    MinorityLastAck,
+    /// Acknowledged writes that were lost.
+    LostWrites,
+    /// First suspicion to the first FAIL mark.
+    PfailToFail,
+    /// First FAIL mark to the scheduling of the election.
+    FailToScheduled,
+    /// How much later than announced the election started.
+    DelayOverrun,
+    /// Promotion to the last node whose cluster state is ok again.
+    WonToStateOk,
+}
+
+/// What a quantity is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// The simulation is held to it.
+    Judged,
+    /// A part of what is judged, which shows at which mechanism a difference arises.
+    Shown,
+}
+
+impl Quantity {
+    /// All, in the order of a table.
+    pub const ALL: &'static [Self] = &[
+        Self::FirstPfail,
+        Self::ObserverPfail,
+        Self::Fail,
+        Self::FailAll,
+        Self::ElectionScheduled,
+        Self::ElectionDelay,
+        Self::ElectionStart,
+        Self::FirstVote,
+        Self::Won,
+        Self::StateOk,
+        Self::WriteGap,
+        Self::OtherWritersGap,
+        Self::MinorityLastAck,
+        Self::LostWrites,
+        Self::PfailToFail,
+        Self::FailToScheduled,
+        Self::DelayOverrun,
+        Self::WonToStateOk,
+    ];
+
+    /// As it is written in tables and pictures.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::FirstPfail => "first PFAIL",
+            Self::ObserverPfail => "PFAIL per observer",
+            Self::Fail => "first FAIL",
+            Self::FailAll => "FAIL on all",
+            Self::ElectionScheduled => "election scheduled",
+            Self::ElectionDelay => "announced delay",
+            Self::ElectionStart => "election start",
+            Self::FirstVote => "first vote",
+            Self::Won => "election won",
+            Self::StateOk => "state ok on all",
+            Self::WriteGap => "write gap",
+            Self::OtherWritersGap => "other writers' gap",
+            Self::MinorityLastAck => "minority's last ack",
+            Self::LostWrites => "lost writes",
+            Self::PfailToFail => "PFAIL to FAIL",
+            Self::FailToScheduled => "FAIL to scheduled",
+            Self::DelayOverrun => "start past announced",
+            Self::WonToStateOk => "won to state ok",
+        }
+    }
+
+    /// Whether the simulation is held to it.
+    #[must_use]
+    pub const fn kind(self) -> Kind {
+        match self {
+            Self::FirstPfail
+            | Self::ObserverPfail
+            | Self::Fail
+            | Self::FailAll
+            | Self::ElectionScheduled
+            | Self::ElectionDelay
+            | Self::ElectionStart
+            | Self::FirstVote
+            | Self::Won
+            | Self::StateOk
+            | Self::WriteGap
+            | Self::MinorityLastAck
+            | Self::LostWrites => Kind::Judged,
+            Self::OtherWritersGap
+            | Self::PfailToFail
+            | Self::FailToScheduled
+            | Self::DelayOverrun
+            | Self::WonToStateOk => Kind::Shown,
+        }
+    }
+
+    /// Whether it is a number of things instead of ms.
+    #[must_use]
+    pub const fn is_count(self) -> bool {
+        matches!(self, Self::LostWrites)
+    }
+
+    /// Its values in a trial; none if it did not come to that.
+    #[must_use]
+    pub fn values(self, trial: &Trial) -> Vec<f64> {
+        let of_victims = |value: fn(&Victim) -> Option<f64>| -> Vec<f64> {
+            trial.victims.iter().filter_map(value).collect()
+        };
+        match self {
+            Self::FirstPfail => of_victims(Victim::first_pfail_ms),
+            Self::ObserverPfail => {
+                let victims = trial.victims.iter();
+                victims
+                    .flat_map(|victim| victim.pfail_by_observer_ms.iter().copied())
+                    .collect()
+            }
+            Self::Fail => of_victims(|victim| victim.fail_ms),
+            Self::FailAll => of_victims(|victim| victim.fail_all_ms),
+            Self::ElectionScheduled => of_victims(|victim| victim.election_scheduled_ms),
+            Self::ElectionDelay => of_victims(|victim| victim.election_delay_ms),
+            Self::ElectionStart => of_victims(|victim| victim.election_start_ms),
+            Self::FirstVote => of_victims(|victim| victim.first_vote_ms),
+            Self::Won => of_victims(|victim| victim.won_ms),
+            Self::StateOk => trial.state_ok_ms.into_iter().collect(),
+            Self::WriteGap => of_victims(|victim| victim.write_gap_ms),
+            Self::OtherWritersGap => vec![trial.other_writers_gap_ms],
+            Self::MinorityLastAck => trial.minority_last_ack_ms.into_iter().collect(),
+            Self::LostWrites => vec![trial.lost_writes as f64],
+            Self::PfailToFail => {
+                of_victims(|victim| Some(victim.fail_ms? - victim.first_pfail_ms()?))
+            }
+            Self::FailToScheduled => {
+                of_victims(|victim| Some(victim.election_scheduled_ms? - victim.fail_ms?))
+            }
+            Self::DelayOverrun => of_victims(|victim| {
+                let announced_ms = victim.election_scheduled_ms? + victim.election_delay_ms?;
+                Some(victim.election_start_ms? - announced_ms)
+            }),
+            Self::WonToStateOk => {
+                let last_won_ms = of_victims(|victim| victim.won_ms)
+                    .into_iter()
+                    .reduce(f64::max);
+                let after = trial.state_ok_ms.zip(last_won_ms);
+                after
+                    .map(|(ok_ms, won_ms)| ok_ms - won_ms)
+                    .into_iter()
+                    .collect()
+            }
+        }
+    }
+}
+
+impl Victim {
+    /// When a node first suspected it.
+    #[must_use]
+    pub fn first_pfail_ms(&self) -> Option<f64> {
+        self.pfail_by_observer_ms.first().copied()
+    }
+}
