@@ -17,6 +17,9 @@ use crate::trace::{NodeNumber, ProcessChange};
 /// What Redis reads of a client in one go (`PROTO_IOBUF_LEN`), bytes.
 const CLIENT_READ_BYTES: u64 = 16 << 10;
 
+/// What Redis accepts of a listening socket in one go (`MAX_ACCEPTS_PER_CALL`).
+const MOST_ACCEPTED: usize = 1000;
+
 /// The poll's time-out is in whole milliseconds.
 const POLL_GRAIN_US: u64 = 1000;
 
@@ -266,7 +269,7 @@ impl Kernel {
 impl Kernel {
     fn attend(&mut self, node: NodeNumber, descriptor: Descriptor) -> Flow {
         match descriptor {
-            Descriptor::Accept(wire) => self.accept(node, wire),
+            Descriptor::Accept(wire) => self.accept_all(node, wire),
             Descriptor::Dialled(wire) => match self.connections.end(wire, Side::Opener) {
                 End::Link(_, link) => self.input(node, Input::LinkUp { link }),
                 End::Master(_) => self.input(node, Input::Master(FromMaster::Up)),
@@ -282,6 +285,31 @@ impl Kernel {
             ),
             Descriptor::Readable(wire, side) => self.read(node, wire, side),
         }
+    }
+
+    /// Accepts whatever waits at the same listening socket: it is one descriptor, read until it is
+    /// empty. After a stall, all clients are therefore accepted, and read, before any peer that
+    /// knocked later than the first of them.
+    fn accept_all(&mut self, node: NodeNumber, first: WireIndex) -> Flow {
+        let port = self.connections.port(first);
+        let mut backlog = vec![first];
+        let host = &mut self.hosts[usize::from(node)];
+        for queue in [&mut host.polled, &mut host.ready] {
+            queue.retain(|descriptor| {
+                let Descriptor::Accept(wire) = descriptor else {
+                    return true;
+                };
+                let waits = self.connections.port(*wire) == port && backlog.len() < MOST_ACCEPTED;
+                if waits {
+                    backlog.push(*wire);
+                }
+                !waits
+            });
+        }
+        for wire in backlog {
+            self.accept(node, wire);
+        }
+        Flow::GoesOn
     }
 
     fn accept(&mut self, node: NodeNumber, wire: WireIndex) -> Flow {
