@@ -90,6 +90,8 @@ pub struct Row {
     pub median_interval: Interval,
     /// p-value of the two-sample Kolmogorov-Smirnov test.
     pub p_value: f64,
+    /// Whether the simulation is held to it: it is to be judged, and there are enough trials.
+    pub is_judged: bool,
     /// What lies outside.
     pub outside: Vec<Outside>,
 }
@@ -210,7 +212,8 @@ impl Row {
         let (trials, measured) = (measured.len(), Side::of(measured)?);
         let simulated = Side::of(simulated)?;
         let mut outside = Vec::new();
-        if trials >= FEWEST_JUDGED && quantity.kind() == Kind::Judged {
+        let is_judged = trials >= FEWEST_JUDGED && quantity.kind() == Kind::Judged;
+        if is_judged {
             let widened = median_interval.widened(WIDENED_BY);
             if !widened.contains(simulated.quantiles.p50) {
                 outside.push(Outside::Median);
@@ -225,6 +228,7 @@ impl Row {
             simulated,
             median_interval,
             p_value,
+            is_judged,
             outside,
         })
     }

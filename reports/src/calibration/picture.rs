@@ -1,7 +1,7 @@
 //! The comparison as a picture: a panel a quantity with both empirical distribution functions.
 
 use super::table::number;
-use super::{Comparison, Kind, Row, Side, WIDENED_BY};
+use super::{Comparison, Row, Side, WIDENED_BY};
 use crate::measures::quantile;
 use crate::theme::{BLUE, Colour, INK, PAPER, RULE, VERMILLION};
 use crate::timeline::sheet::{Anchor, Box2, Sheet, Type};
@@ -14,7 +14,7 @@ const GAP: f64 = 26.0;
 /// Height of a plot without its words.
 const PLOT: f64 = 120.0;
 /// Room for the words above a plot and below it.
-const ABOVE: f64 = 40.0;
+const ABOVE: f64 = 44.0;
 const BELOW: f64 = 34.0;
 /// Room for the shares at the left of a plot.
 const LEFT: f64 = 34.0;
@@ -108,7 +108,7 @@ fn panel(sheet: &mut Sheet, row: &Row, left: f64, width: f64) {
         let kind = Type::new(11.0).soft().anchor(Anchor::Middle);
         sheet.text(words, (x, plot.bottom + 15.0), kind);
     }
-    if row.quantity.kind() == Kind::Judged {
+    if row.is_judged {
         let widened = row.median_interval.widened(WIDENED_BY);
         let (low, high) = (scale.x(widened.low), scale.x(widened.high));
         let y = scale.y(0.5);
@@ -129,7 +129,7 @@ fn title(sheet: &mut Sheet, row: &Row, left: f64, right: f64) {
     let kind = Type::new(12.0).anchor(Anchor::Right);
     if outside {
         sheet.text("outside", (right, baseline), kind.bold().colour(VERMILLION));
-    } else if row.quantity.kind() == Kind::Shown {
+    } else if !row.is_judged {
         sheet.text("not judged", (right, baseline), kind.soft());
     }
     let value = |side: &Side| number(side.quantiles.p50, row.quantity.is_count());

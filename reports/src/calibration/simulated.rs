@@ -44,11 +44,9 @@ pub fn trial(trace: &Trace, cast: &Cast, lost_writes: u64) -> Option<Trial> {
 }
 
 fn healed_us(trace: &Trace) -> u64 {
-    let healed = trace.records.iter().find_map(|record| match record.event {
-        Event::FaultEnded { step: 0 } => Some(record.at_us),
-        _ => None,
-    });
-    healed.unwrap_or(u64::MAX)
+    let ends = |event: &Event| matches!(event, Event::FaultEnded { step: 0 });
+    let healed = trace.records.iter().find(|record| ends(&record.event));
+    healed.map_or(u64::MAX, |record| record.at_us)
 }
 
 struct Run<'a> {
@@ -101,16 +99,18 @@ impl<'a> Run<'a> {
         let fail = self.by_node(|fact| marks_failing(fact, id));
         let survivors = self.trace.header.nodes.len() - self.hit.len();
         let latest = fail.iter().copied().reduce(f64::max);
-        let scheduled = self.facts().find_map(|(ms, _, fact)| match fact {
-            Fact::ElectionScheduled {
+        let scheduled = self.facts().find_map(|(ms, _, fact)| {
+            let Fact::ElectionScheduled {
                 master, delay_ms, ..
-            } if *master == id => Some((ms, *delay_ms as f64)),
-            _ => None,
+            } = fact
+            else {
+                return None;
+            };
+            (*master == id).then_some((ms, *delay_ms as f64))
         });
-        let won = self.facts().find_map(|(ms, node, fact)| match fact {
-            Fact::ElectionWon { master, .. } if *master == id => Some((ms, node)),
-            _ => None,
-        });
+        let wins = |fact: &Fact| matches!(fact, Fact::ElectionWon { master, .. } if *master == id);
+        let won = self.facts().find(|(_, _, fact)| wins(fact));
+        let won = won.map(|(ms, node, _)| (ms, node));
         let winner = won.map(|(_, node)| self.trace.header.nodes[usize::from(node)].id);
         Victim {
             pfail_by_observer_ms: pfail,
@@ -165,15 +165,14 @@ impl<'a> Run<'a> {
     /// The writes of a client that were acknowledged, and when.
     fn acknowledged(&self, client: ClientNumber) -> impl Iterator<Item = (u64, &'a Operation)> {
         let records = self.trace.records.iter();
-        records.filter_map(move |record| match &record.event {
-            Event::Operation(operation)
-                if operation.client == client
-                    && operation.outcome == Outcome::Ok
-                    && operation.write.is_some() =>
-            {
-                Some((record.at_us, operation))
-            }
-            _ => None,
+        records.filter_map(move |record| {
+            let Event::Operation(operation) = &record.event else {
+                return None;
+            };
+            let is_acknowledged = operation.client == client
+                && operation.outcome == Outcome::Ok
+                && operation.write.is_some();
+            is_acknowledged.then_some((record.at_us, operation))
         })
     }
 

@@ -134,7 +134,12 @@ pub fn wilson(hits: usize, of: usize) -> Interval {
     let half = Z / (1.0 + Z * Z / n) * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
     Interval {
         low: (middle - half).max(0.0),
-        high: (middle + half).min(1.0),
+        // Rounding must not take from a share of 1 what belongs to it.
+        high: if hits == of {
+            1.0
+        } else {
+            (middle + half).min(1.0)
+        },
     }
 }
 

@@ -127,10 +127,13 @@ fn row_cells(row: &Row) -> [String; 7] {
         number(row.simulated.quantiles.p50),
         spread(&row.simulated),
         format!("{:.3}", row.p_value),
-        verdict(row.outside.iter().map(|what| match what {
-            Outside::Median => "median",
-            Outside::Distribution => "distribution",
-        })),
+        match row.is_judged || row.quantity.kind() == Kind::Shown {
+            true => verdict(row.outside.iter().map(|what| match what {
+                Outside::Median => "median",
+                Outside::Distribution => "distribution",
+            })),
+            false => "too few".to_owned(),
+        },
     ]
 }
 

@@ -120,3 +120,42 @@ fn a_line_that_is_no_trial_is_named() {
     assert!(bad.to_string().starts_with("line 2, column"), "{bad}");
     assert_eq!(measured::read("").unwrap(), Vec::new());
 }
+
+fn sample() -> Comparison {
+    let trials = |count: u32, spread: f64| -> Vec<Trial> {
+        (0..count)
+            .map(|step| trial(3500.0 + spread * f64::from(step), step % 3 > 0))
+            .collect()
+    };
+    Comparison::of(
+        "redis_stop1.5x_nt2000",
+        &trials(20, 50.0),
+        &trials(60, 10.0),
+    )
+}
+
+#[test]
+fn a_table_reads_like_this() {
+    insta::assert_snapshot!(table::cell(&sample()));
+}
+
+#[test]
+fn an_overview_reads_like_this() {
+    insta::assert_snapshot!(table::overview(&[sample()]));
+}
+
+#[test]
+fn a_picture_is_whole_and_shows_every_quantity() {
+    let comparison = sample();
+    let svg = picture::svg(&comparison).unwrap();
+    let document = roxmltree::Document::parse(&svg).unwrap();
+    let texts: Vec<&str> = document
+        .descendants()
+        .filter_map(|it| it.text())
+        .map(str::trim)
+        .collect();
+    for row in &comparison.rows {
+        assert!(texts.contains(&row.quantity.name()), "{:?}", row.quantity);
+    }
+    assert!(picture::png(&comparison).unwrap().starts_with(b"\x89PNG"));
+}
