@@ -12,7 +12,8 @@ use redrill_sim::scenario::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::measures::{Failover, Measures, quantile};
+use crate::measures::{Failover, Measures};
+use crate::statistics::quantile;
 
 /// How an expectation ended.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]

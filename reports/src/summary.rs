@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::expectations::{
     EvaluatedExpectation, EvaluatedStep, ExpectationOutcome, evaluate, evaluate_steps, values,
 };
-use crate::measures::{Measures, quantile};
+use crate::measures::Measures;
+pub use crate::statistics::Quantiles;
 
 /// Version of the summary's format.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -85,27 +86,6 @@ pub struct BrokenRule {
     pub words: String,
     /// Lines of the event log that prove it, from 1 (the header is line 1).
     pub lines: Vec<usize>,
-}
-
-/// A measure over all runs. Quantiles interpolate linearly.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
-pub struct Quantiles {
-    /// Number of values.
-    pub count: usize,
-    /// Smallest.
-    pub min: f64,
-    /// 5th percentile.
-    pub p5: f64,
-    /// Median.
-    pub p50: f64,
-    /// 95th percentile.
-    pub p95: f64,
-    /// 99th percentile.
-    pub p99: f64,
-    /// Greatest.
-    pub max: f64,
-    /// Mean.
-    pub mean: f64,
 }
 
 /// Something that went wrong.
@@ -438,20 +418,7 @@ fn quantiles(runs: &[&Measures]) -> BTreeMap<String, Quantiles> {
         .filter_map(|measure| {
             let mut values = values(measure, runs);
             values.sort_unstable_by(f64::total_cmp);
-            let at = |share: f64| quantile(&values, share);
-            Some((
-                measure_key(measure),
-                Quantiles {
-                    count: values.len(),
-                    min: at(0.0)?,
-                    p5: at(0.05)?,
-                    p50: at(0.5)?,
-                    p95: at(0.95)?,
-                    p99: at(0.99)?,
-                    max: at(1.0)?,
-                    mean: values.iter().sum::<f64>() / values.len() as f64,
-                },
-            ))
+            Some((measure_key(measure), Quantiles::of(&values)?))
         })
         .collect()
 }

@@ -9,7 +9,6 @@ pub mod measured;
 pub mod picture;
 mod quantity;
 pub mod simulated;
-pub mod statistics;
 pub mod table;
 #[cfg(test)]
 mod tests;
@@ -18,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use quantity::{Kind, Quantity};
 
-use statistics::{Interval, Quantiles};
+use crate::statistics::{self, Interval, Quantiles};
 
 /// What one trial showed. Times are ms after the fault.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use super::table::number;
 use super::{Comparison, Row, Side, WIDENED_BY};
-use crate::measures::quantile;
+use crate::statistics::quantile;
 use crate::theme::{BLUE, Colour, INK, PAPER, RULE, VERMILLION};
 use crate::timeline::sheet::{Anchor, Box2, Sheet, Type};
 use crate::timeline::{DrawError, sheet_png, sheet_svg};

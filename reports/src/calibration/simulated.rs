@@ -20,13 +20,13 @@ pub struct Cast {
 /// find. `None` if no fault touched anything.
 #[must_use]
 pub fn trial(trace: &Trace, cast: &Cast, lost_writes: u64) -> Option<Trial> {
-    let (began_us, touched) = trace
-        .records
-        .iter()
-        .find_map(|record| match &record.event {
-            Event::FaultBegan { nodes, .. } if !nodes.is_empty() => Some((record.at_us, nodes)),
-            _ => None,
-        })?;
+    let began = trace.records.iter().find_map(|record| {
+        let Event::FaultBegan { nodes, .. } = &record.event else {
+            return None;
+        };
+        (!nodes.is_empty()).then_some((record.at_us, nodes))
+    });
+    let (began_us, touched) = began?;
     let run = Run {
         trace,
         cast,

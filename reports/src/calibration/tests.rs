@@ -1,9 +1,4 @@
-use super::statistics::{Interval, distance, kolmogorov_smirnov, median_interval, wilson};
 use super::*;
-
-fn alone(values: impl IntoIterator<Item = f64>) -> Vec<Vec<f64>> {
-    values.into_iter().map(|value| vec![value]).collect()
-}
 
 fn trial(won_ms: f64, failover: bool) -> Trial {
     let victim = Victim {
@@ -17,66 +12,6 @@ fn trial(won_ms: f64, failover: bool) -> Trial {
         victims: vec![victim],
         ..Trial::default()
     }
-}
-
-fn near(one: f64, other: f64) -> bool {
-    (one - other).abs() < 1e-3
-}
-
-#[test]
-fn wilsons_interval_is_the_published_one() {
-    let Interval { low, high } = wilson(1, 10);
-    assert!(near(low, 0.0179) && near(high, 0.4042), "{low} {high}");
-    assert_eq!(wilson(0, 10).low, 0.0);
-    assert_eq!(wilson(10, 10).high, 1.0);
-    assert!(wilson(0, 0).contains(0.5));
-}
-
-#[test]
-fn the_distance_of_two_distributions_minds_ties() {
-    assert_eq!(distance(&[1.0, 1.0, 2.0], &[1.0, 1.0, 2.0]), 0.0);
-    assert_eq!(distance(&[1.0, 2.0], &[3.0, 4.0]), 1.0);
-    assert_eq!(distance(&[1.0, 2.0, 3.0, 4.0], &[2.0, 2.0]), 0.5);
-}
-
-#[test]
-fn a_shift_is_rejected_and_a_sample_of_the_same_is_not() {
-    let one = alone((0..40).map(f64::from));
-    let same = alone((0..200).map(|step| f64::from(step) / 5.0));
-    let shifted = alone((0..200).map(|step| f64::from(step) / 5.0 + 20.0));
-    assert!(kolmogorov_smirnov(&one, &same).unwrap() > 0.9);
-    assert!(kolmogorov_smirnov(&one, &shifted).unwrap() < 1e-4);
-    assert_eq!(kolmogorov_smirnov(&one, &[]), None);
-}
-
-#[test]
-fn the_critical_value_of_the_test_is_the_published_one() {
-    // At D * sqrt(nm / (n + m)) = 1.358 the asymptotic p-value is 5 %.
-    let n = 10_000;
-    let shift = 1.358 / (f64::from(n) / 2.0).sqrt() * f64::from(n);
-    let one = alone((0..n).map(f64::from));
-    let other = alone((0..n).map(|value| f64::from(value) + shift));
-    let p_value = kolmogorov_smirnov(&one, &other).unwrap();
-    assert!((0.045..0.055).contains(&p_value), "{p_value}");
-}
-
-#[test]
-fn the_median_lies_in_its_interval_and_more_trials_narrow_it() {
-    let spread = |trials: u32| {
-        let sample = alone((0..trials).map(|step| f64::from(step * 1000 / trials)));
-        let interval = median_interval(&sample).unwrap();
-        assert!(interval.contains(500.0), "{interval:?}");
-        interval.high - interval.low
-    };
-    assert!(spread(20) > 1.5 * spread(200));
-    assert_eq!(median_interval(&[]), None);
-}
-
-#[test]
-fn values_of_one_trial_are_resampled_together() {
-    let together = vec![vec![0.0; 50], vec![100.0; 50]];
-    let interval = median_interval(&together).unwrap();
-    assert_eq!((interval.low, interval.high), (0.0, 100.0));
 }
 
 #[test]

@@ -16,6 +16,8 @@ use redrill_sim::checkers::{Findings, Picture};
 use redrill_sim::trace::{Event, Operation, Outcome, Phase, Record, Trace};
 use serde::{Deserialize, Serialize};
 
+use crate::statistics::quantile;
+
 pub use failovers::{Failover, FailoverHow};
 
 use failovers::Evidence;
@@ -239,17 +241,6 @@ const fn outcome_name(outcome: Outcome) -> &'static str {
         Outcome::TooManyRedirects => "too-many-redirects",
         Outcome::Error => "error",
     }
-}
-
-/// A quantile of ascending values, 0 to 1, between two values by linear interpolation (type 7 of
-/// Hyndman and Fan, as most tools do and the calibration's summary does). `None` without values.
-#[must_use]
-pub fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
-    let last = sorted.len().checked_sub(1)?;
-    let position = last as f64 * share.clamp(0.0, 1.0);
-    let low = position.floor() as usize;
-    let high = (low + 1).min(last);
-    Some(sorted[low] + (sorted[high] - sorted[low]) * (position - low as f64))
 }
 
 fn ms(us: u64) -> f64 {

@@ -4,6 +4,7 @@ use redrill_sim::checkers::Ledger;
 use redrill_sim::trace::{Event, Operation, Outcome, Trace};
 
 use super::Span;
+use crate::statistics::quantile;
 
 /// Buckets are chosen so that a run has at most this many.
 const MOST_BUCKETS: u64 = 2000;
@@ -176,16 +177,10 @@ impl Filling {
     fn finish(mut self) -> Vec<Bucket> {
         for (bucket, latencies_us) in self.buckets.iter_mut().zip(&mut self.latencies_us) {
             latencies_us.sort_unstable();
-            bucket.p50_us = quantile(latencies_us, 50);
-            bucket.p99_us = quantile(latencies_us, 99);
-            bucket.max_us = latencies_us.last().copied().unwrap_or(0);
+            let sorted: Vec<f64> = latencies_us.iter().map(|us| *us as f64).collect();
+            let at = |share: f64| quantile(&sorted, share).unwrap_or_default().round() as u64;
+            (bucket.p50_us, bucket.p99_us, bucket.max_us) = (at(0.5), at(0.99), at(1.0));
         }
         self.buckets
     }
-}
-
-/// The smallest value that at least `percent` of the values do not exceed.
-fn quantile(sorted: &[u64], percent: usize) -> u64 {
-    let rank = (sorted.len() * percent).div_ceil(100).max(1);
-    sorted.get(rank - 1).copied().unwrap_or(0)
 }

@@ -3,10 +3,18 @@
 //! Nothing here assumes a distribution of times. A run that ended before what was measured had
 //! happened counts as an infinite time, so that it is never dropped.
 
+mod bootstrap;
+mod interval;
 mod paired;
 mod quantile;
 mod rate;
+mod two_samples;
 
+pub use bootstrap::median_interval;
+pub use interval::{Interval, wilson};
 pub use paired::{Difference, Finding, compare_quantile};
-pub use quantile::{Bound, CONFIDENCE, lower_bound, quantile, runs_for_upper_bound, upper_bound};
+pub use quantile::{
+    Bound, CONFIDENCE, Quantiles, lower_bound, quantile, runs_for_upper_bound, upper_bound,
+};
 pub use rate::{Rate, poisson_rate};
+pub use two_samples::{distance, fisher_exact, kolmogorov_smirnov};

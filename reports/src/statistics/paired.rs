@@ -1,16 +1,10 @@
 //! Differences between two configurations that met the same weather, seed by seed.
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::Serialize;
 
+use super::bootstrap::{RESAMPLES, Resampler, interval};
+use super::interval::{Interval, Z_95};
 use super::quantile::quantile;
-
-/// Resamples of a bootstrap.
-const RESAMPLES: usize = 2000;
-
-/// Normal quantile for a 95 % interval.
-const Z_95: f64 = 1.959_963_984_540_054;
 
 /// How two configurations differ in a quantile of a measure.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -52,17 +46,16 @@ pub enum Finding {
 pub fn compare_quantile(pairs: &[(f64, f64)], share: f64) -> Option<Difference> {
     let everything: Vec<usize> = (0..pairs.len()).collect();
     let estimate = difference(pairs, &everything, &everything, share)?;
-    let mut random = ChaCha8Rng::seed_from_u64(0);
+    let mut resampler = Resampler::new();
     let mut paired = Vec::with_capacity(RESAMPLES);
     let mut unpaired = Vec::with_capacity(RESAMPLES);
     for _ in 0..RESAMPLES {
-        let first = resample(pairs.len(), &mut random);
-        let second = resample(pairs.len(), &mut random);
+        let first: Vec<usize> = resampler.resample(pairs.len()).collect();
+        let second: Vec<usize> = resampler.resample(pairs.len()).collect();
         paired.extend(difference(pairs, &first, &first, share));
         unpaired.extend(difference(pairs, &first, &second, share));
     }
-    paired.sort_unstable_by(f64::total_cmp);
-    let (low, high) = (end(&paired, 0.025)?, end(&paired, 0.975)?);
+    let Interval { low, high } = interval(paired)?;
     let finding = if low > 0.0 {
         Finding::Higher
     } else if high < 0.0 {
@@ -93,18 +86,6 @@ fn difference(pairs: &[(f64, f64)], first: &[usize], second: &[usize], share: f6
     (!difference.is_nan()).then_some(difference)
 }
 
-fn resample(runs: usize, random: &mut ChaCha8Rng) -> Vec<usize> {
-    // The upper half of a product: as even as 64 bits allow, without rejection.
-    let mut draw = || (u128::from(random.next_u64()) * runs as u128) >> 64;
-    (0..runs).map(|_| draw() as usize).collect()
-}
-
-/// An end of an interval: a value that occurred, so that infinities stay what they are.
-fn end(sorted: &[f64], share: f64) -> Option<f64> {
-    let last = sorted.len().checked_sub(1)?;
-    sorted.get((last as f64 * share).round() as usize).copied()
-}
-
 /// The standard error falls with the root of the number of runs.
 fn runs_needed(runs: usize, difference: f64, unpaired: &[f64]) -> Option<u64> {
     let finite = unpaired.iter().all(|value| value.is_finite()) && difference.is_finite();
@@ -120,6 +101,9 @@ fn runs_needed(runs: usize, difference: f64, unpaired: &[f64]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use rand_chacha::ChaCha8Rng;
+    use rand_chacha::rand_core::{Rng, SeedableRng};
+
     use super::*;
 
     /// Runs whose times scatter by a second with the weather, and by a hundredth of that apart.

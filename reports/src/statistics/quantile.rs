@@ -1,9 +1,7 @@
 //! Quantiles and their bounds by order statistics.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use statrs::distribution::{Binomial, DiscreteCDF};
-
-use crate::measures;
 
 /// How surely a bound holds. A lower and an upper bound together make an interval that holds with
 /// [`CONFIDENCE`] - (1 - [`CONFIDENCE`]).
@@ -43,15 +41,65 @@ impl Bound {
     }
 }
 
-/// A quantile of ascending values, some of which may be infinite. `None` without values.
+/// A quantile of ascending values, between two values by linear interpolation (type 7 of Hyndman and
+/// Fan, as most tools do). Values may be infinite: what lies between a finite and an infinite one is
+/// infinite. `None` without values.
 #[must_use]
 pub fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
     let last = sorted.len().checked_sub(1)?;
     let position = last as f64 * share.clamp(0.0, 1.0);
-    if sorted[position.ceil() as usize].is_infinite() {
-        return Some(f64::INFINITY);
+    let (low, high) = (
+        sorted[position.floor() as usize],
+        sorted[position.ceil() as usize],
+    );
+    if low == high {
+        return Some(low);
     }
-    measures::quantile(sorted, share)
+    if low.is_infinite() && high.is_infinite() {
+        return Some(sorted[position.round() as usize]);
+    }
+    if low.is_infinite() {
+        return Some(low);
+    }
+    Some(low + (high - low) * position.fract())
+}
+
+/// A sample in numbers.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Quantiles {
+    /// Number of values.
+    pub count: usize,
+    /// Smallest.
+    pub min: f64,
+    /// 5th percentile.
+    pub p5: f64,
+    /// Median.
+    pub p50: f64,
+    /// 95th percentile.
+    pub p95: f64,
+    /// 99th percentile.
+    pub p99: f64,
+    /// Greatest.
+    pub max: f64,
+    /// Mean.
+    pub mean: f64,
+}
+
+impl Quantiles {
+    /// Of ascending values; `None` without values.
+    #[must_use]
+    pub fn of(sorted: &[f64]) -> Option<Self> {
+        Some(Self {
+            count: sorted.len(),
+            min: *sorted.first()?,
+            p5: quantile(sorted, 0.05)?,
+            p50: quantile(sorted, 0.5)?,
+            p95: quantile(sorted, 0.95)?,
+            p99: quantile(sorted, 0.99)?,
+            max: *sorted.last()?,
+            mean: sorted.iter().sum::<f64>() / sorted.len() as f64,
+        })
+    }
 }
 
 /// How many values an upper bound of a quantile takes: with fewer, even the greatest of them is
@@ -119,6 +167,23 @@ mod tests {
 
     fn counted(runs: u32) -> Vec<f64> {
         (1..=runs).map(f64::from).collect()
+    }
+
+    #[test]
+    fn quantiles_interpolate_and_nothing_has_none() {
+        assert_eq!(quantile(&[], 0.5), None);
+        assert_eq!(quantile(&[7.0], 0.99), Some(7.0));
+        assert_eq!(quantile(&[1.0, 2.0], 0.25), Some(1.25));
+    }
+
+    #[test]
+    fn what_lies_next_to_infinity_is_infinite() {
+        const NEVER: f64 = f64::INFINITY;
+        assert_eq!(quantile(&[1.0, NEVER], 0.0), Some(1.0));
+        assert_eq!(quantile(&[1.0, NEVER], 0.01), Some(NEVER));
+        assert_eq!(quantile(&[NEVER, NEVER], 0.5), Some(NEVER));
+        assert_eq!(quantile(&[-NEVER, 1.0], 0.99), Some(-NEVER));
+        assert_eq!(quantile(&[-NEVER, NEVER], 0.3), Some(-NEVER));
     }
 
     #[test]
