@@ -106,5 +106,5 @@ pub enum ToReplica {
         id: ReplicationId,
     },
     /// A command of the stream. Shared by all replicas.
-    Stream(Arc<CommandLine>),
+    Stream(CommandLine),
 }

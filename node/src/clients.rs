@@ -7,7 +7,7 @@ mod wait;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
-use bytes::Bytes;
+use crate::word::Word;
 
 use crate::action::Action;
 use crate::commands::{self, Spec};
@@ -63,9 +63,9 @@ pub(crate) struct Client {
 /// What a client calls itself.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Labels {
-    pub(crate) name: Option<Bytes>,
-    pub(crate) library_name: Option<Bytes>,
-    pub(crate) library_version: Option<Bytes>,
+    pub(crate) name: Option<Word>,
+    pub(crate) library_name: Option<Word>,
+    pub(crate) library_version: Option<Word>,
 }
 
 bitflags::bitflags! {
@@ -162,7 +162,7 @@ impl Client {
         self.labels.get_or_insert_default()
     }
 
-    pub(crate) fn name(&self) -> Option<&Bytes> {
+    pub(crate) fn name(&self) -> Option<&Word> {
         self.labels.as_ref()?.name.as_ref()
     }
 

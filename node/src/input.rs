@@ -2,14 +2,14 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use bytes::Bytes;
+use crate::word::Word;
 
 use crate::ids::{ClientId, LinkId, ReplicationId};
 use crate::message::Message;
 use crate::reply::Reply;
 
-/// The words of a client command, the name first.
-pub type CommandLine = Vec<Bytes>;
+/// The words of a client command, the name first. Shared by whoever sends it, streams it and keeps it.
+pub type CommandLine = std::sync::Arc<[Word]>;
 
 /// One thing that happens to a node. The order within a turn is that of Redis's event loop:
 /// every readable descriptor first, then [`Input::Wake`] if a timer is due, then
@@ -136,7 +136,7 @@ pub enum FromMaster {
     /// A command of the replication stream.
     Stream {
         /// The command. Shared with the backlogs that keep it.
-        command: std::sync::Arc<CommandLine>,
+        command: CommandLine,
         /// Its length on the wire in bytes.
         wire_len: usize,
     },
@@ -156,7 +156,7 @@ pub struct Snapshot {
 #[derive(Clone, PartialEq, Debug)]
 pub struct SnapshotEntry {
     /// Key.
-    pub key: Bytes,
+    pub key: Word,
     /// Value.
     pub value: crate::store::Value,
     /// Expiry, Unix milliseconds.

@@ -37,6 +37,7 @@ pub mod store;
 mod time;
 mod view;
 pub mod wire;
+mod word;
 
 pub use action::{Action, ToMaster, ToReplica};
 pub use cluster::{ClusterState, Link, MYSELF, Peer, PeerIndex, Report};
@@ -62,3 +63,4 @@ pub use reply::Reply;
 pub use slot::{SLOT_BYTES, SLOT_COUNT, Slot, SlotRange, SlotSet, key_slot};
 pub use time::{Mono, Now, WallMillis};
 pub use view::NodeView;
+pub use word::Word;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
+use crate::word::Word;
 
 /// What a client is answered, independent of the RESP version.
 #[derive(Clone, PartialEq, Debug)]
@@ -14,7 +14,7 @@ pub enum Reply {
     /// `:1`.
     Integer(i64),
     /// `$3`.
-    Bulk(Bytes),
+    Bulk(Word),
     /// Text that RESP3 marks with a format (`=`); a bulk string in RESP2.
     Verbatim(String),
     /// `$-1` in RESP2, `_` in RESP3.
@@ -46,7 +46,7 @@ impl Reply {
     }
 
     /// A bulk string.
-    pub fn bulk(text: impl Into<Bytes>) -> Self {
+    pub fn bulk(text: impl Into<Word>) -> Self {
         Self::Bulk(text.into())
     }
 }

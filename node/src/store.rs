@@ -12,7 +12,7 @@ mod tests;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use crate::word::Word;
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 
@@ -25,7 +25,7 @@ use links::{Links, SlotLists};
 #[derive(Clone, PartialEq, Debug)]
 pub enum Value {
     /// A string.
-    String(Bytes),
+    String(Word),
 }
 
 /// What `TYPE` calls a value.
@@ -38,10 +38,10 @@ pub enum ValueType {
 /// The keyspace of a node.
 #[derive(Clone, Debug, Default)]
 pub struct Store {
-    entries: IndexMap<Bytes, Entry, FxBuildHasher>,
+    entries: IndexMap<Word, Entry, FxBuildHasher>,
     slots: SlotLists,
     /// Keys that expire, soonest first.
-    expiries: BTreeSet<(i64, Bytes)>,
+    expiries: BTreeSet<(i64, Word)>,
     used_bytes: usize,
 }
 
@@ -61,7 +61,7 @@ struct Entry {
 const NEVER: i64 = i64::MAX;
 
 /// What a key costs beside its own bytes and its value's.
-const ENTRY_BYTES: usize = size_of::<Entry>() + size_of::<Bytes>() + 2 * size_of::<usize>();
+const ENTRY_BYTES: usize = 104;
 
 impl Value {
     /// Its type.
@@ -74,13 +74,13 @@ impl Value {
 
     /// The string, if it is one.
     #[must_use]
-    pub const fn as_string(&self) -> Option<&Bytes> {
+    pub const fn as_string(&self) -> Option<&Word> {
         match self {
             Self::String(text) => Some(text),
         }
     }
 
-    const fn len_bytes(&self) -> usize {
+    fn len_bytes(&self) -> usize {
         match self {
             Self::String(text) => text.len(),
         }
@@ -148,7 +148,7 @@ impl Store {
     }
 
     /// Gives a key a value and an expiry (Unix ms), or takes the expiry away.
-    pub fn set(&mut self, key: Bytes, value: Value, expires_at_ms: Option<i64>) {
+    pub fn set(&mut self, key: Word, value: Value, expires_at_ms: Option<i64>) {
         match self.find(&key) {
             Some(place) => {
                 self.set_value(place, value);
@@ -177,7 +177,7 @@ impl Store {
     /// The whole keyspace, for a replica to [`Store::load`].
     #[must_use]
     pub fn snapshot(&self) -> Arc<Vec<SnapshotEntry>> {
-        let entry = |(key, entry): (&Bytes, &Entry)| SnapshotEntry {
+        let entry = |(key, entry): (&Word, &Entry)| SnapshotEntry {
             key: key.clone(),
             value: entry.value.clone(),
             expires_at_ms: entry.expiry(),
@@ -202,7 +202,7 @@ impl Store {
 
     /// Keys of a slot, at most `max`, the newest first.
     #[must_use]
-    pub fn keys_in_slot(&self, slot: Slot, max: usize) -> Vec<Bytes> {
+    pub fn keys_in_slot(&self, slot: Slot, max: usize) -> Vec<Word> {
         let mut keys = Vec::with_capacity(max.min(self.count_in_slot(slot)));
         let mut next = self.slots.head(slot);
         while let Some(index) = next
@@ -236,7 +236,7 @@ impl Store {
         self.entries.get_index_of(key).map(Place)
     }
 
-    pub(crate) fn key(&self, place: Place) -> &Bytes {
+    pub(crate) fn key(&self, place: Place) -> &Word {
         match self.entries.get_index(place.0) {
             Some((key, _)) => key,
             None => unreachable!("place {} of {} keys", place.0, self.len()),
@@ -268,7 +268,7 @@ impl Store {
     }
 
     /// Adds a key that is not there.
-    pub(crate) fn insert(&mut self, key: Bytes, value: Value, expires_at_ms: Option<i64>) -> Place {
+    pub(crate) fn insert(&mut self, key: Word, value: Value, expires_at_ms: Option<i64>) -> Place {
         let slot = key_slot(&key);
         self.used_bytes += ENTRY_BYTES + key.len() + value.len_bytes();
         let entry = Entry {
@@ -293,15 +293,10 @@ impl Store {
         self.used_bytes -= old.len_bytes();
     }
 
-    /// Makes a string longer. Room is left at its end, so that one that grows in many steps is
-    /// not copied at each.
+    /// Makes a string longer.
     pub(crate) fn append(&mut self, place: Place, tail: &[u8]) {
         let Value::String(text) = &mut self.entries[place.0].value;
-        let mut grown = std::mem::take(text)
-            .try_into_mut()
-            .unwrap_or_else(|shared| BytesMut::from(&shared[..]));
-        grown.extend_from_slice(tail);
-        *text = grown.freeze();
+        *text = std::mem::take(text).append(tail);
         self.used_bytes += tail.len();
     }
 
@@ -335,7 +330,7 @@ impl Store {
     }
 
     /// A key whose time is over, the longest overdue first.
-    pub(crate) fn first_expired(&self, now: WallMillis) -> Option<Bytes> {
+    pub(crate) fn first_expired(&self, now: WallMillis) -> Option<Word> {
         let (at_ms, key) = self.expiries.first()?;
         (now.0 > *at_ms).then(|| key.clone())
     }
@@ -345,7 +340,7 @@ impl Store {
     /// The table is walked from its end to its start, and the cursor is the number of keys not
     /// seen yet. Removing a key moves the last one into its place: a key only ever moves towards
     /// the start, and only from the part that was seen already, so that none is missed.
-    pub(crate) fn scan(&self, cursor: u64, count: usize) -> (u64, Vec<Bytes>) {
+    pub(crate) fn scan(&self, cursor: u64, count: usize) -> (u64, Vec<Word>) {
         let unseen = match usize::try_from(cursor) {
             Ok(0) | Err(_) => self.len(),
             Ok(cursor) => cursor.min(self.len()),

@@ -17,13 +17,14 @@ mod links;
 mod load;
 mod pipeline;
 mod slots;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod writer;
 
 use std::net::SocketAddr;
 
-use bytes::Bytes;
+use redrill_node::Word;
 use redrill_node::{CommandLine, Reply, Slot};
 
 use load::Load;
@@ -124,7 +125,7 @@ pub struct WrittenKey {
     /// Its slot.
     pub slot: Slot,
     /// The key.
-    pub key: Bytes,
+    pub key: Word,
 }
 
 impl Client {
@@ -187,7 +188,7 @@ impl Client {
         }
     }
 
-    /// The keys it tried to write, in order of their digests, once.
+    /// The keys it tried to write, as often as it did; once.
     pub fn take_written(&mut self) -> Vec<WrittenKey> {
         match &mut self.0 {
             Kind::Writer(writer) => writer.load.take_written(),

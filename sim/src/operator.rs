@@ -1,6 +1,6 @@
 //! Operators' commands as they are typed, and replies as they are shown.
 
-use bytes::Bytes;
+use redrill_node::Word;
 use redrill_node::wire::resp::split_args;
 use redrill_node::{CommandLine, Reply};
 
@@ -24,7 +24,7 @@ pub fn parse(line: &str, id: impl Fn(&str) -> Option<String>) -> Result<CommandL
     match split_args(text.as_bytes()) {
         None => Err("quotes do not match".to_owned()),
         Some(words) if words.is_empty() => Err("the command is empty".to_owned()),
-        Some(words) => Ok(words.into_iter().map(Bytes::from).collect()),
+        Some(words) => Ok(words.into_iter().map(Word::from).collect()),
     }
 }
 
@@ -65,8 +65,8 @@ mod tests {
     #[test]
     fn names_of_nodes_become_ids() {
         let words = parse("CLUSTER REPLICATE {id:m1}", id).unwrap();
-        assert_eq!(words, ["CLUSTER", "REPLICATE", "abc"]);
-        assert_eq!(parse("SET a \"b c\"", id).unwrap(), ["SET", "a", "b c"]);
+        assert_eq!(*words, ["CLUSTER", "REPLICATE", "abc"]);
+        assert_eq!(*parse("SET a \"b c\"", id).unwrap(), ["SET", "a", "b c"]);
     }
 
     #[test]

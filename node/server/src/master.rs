@@ -1,8 +1,6 @@
 //! The connection to a replica's master, decoded: the handshake's answers, the snapshot, the
 //! stream (`syncWithMaster`, `readSyncBulkPayload`).
 
-use std::sync::Arc;
-
 use bytes::{Buf, BytesMut};
 use redrill_node::wire::resp::{RequestDecoder, decode_reply};
 use redrill_node::wire::{rdb, resp};
@@ -77,7 +75,7 @@ impl MasterStream {
                 Self::Commands(decoder) => {
                     let request = decoder.next(input)?;
                     return Ok(request.map(|request| FromMaster::Stream {
-                        command: Arc::new(request.command),
+                        command: request.command,
                         wire_len: request.wire_len,
                     }));
                 }
@@ -200,7 +198,7 @@ fn skip_empty_lines(input: &mut BytesMut) {
 mod tests {
     use std::sync::Arc;
 
-    use bytes::Bytes;
+    use redrill_node::Word;
     use proptest::prelude::*;
     use redrill_node::store::Value;
     use redrill_node::wire::resp::encode_command;
@@ -231,8 +229,8 @@ mod tests {
 
     fn snapshot() -> Snapshot {
         let entry = SnapshotEntry {
-            key: Bytes::from_static(b"key"),
-            value: Value::String(Bytes::from_static(
+            key: Word::from_static(b"key"),
+            value: Value::String(Word::from_static(
                 b"mark-mark-mark-mark-mark-mark-mark-mar",
             )),
             expires_at_ms: Some(1_800_000_000_000),
@@ -256,7 +254,7 @@ mod tests {
 
     fn full_resync_events() -> Vec<FromMaster> {
         let command: Vec<_> = [&b"SET"[..], b"key", b"other"]
-            .map(Bytes::from_static)
+            .map(Word::from_static)
             .into();
         vec![
             FromMaster::Reply(Reply::Simple("PONG".into())),
@@ -268,7 +266,7 @@ mod tests {
             },
             FromMaster::Snapshot(snapshot()),
             FromMaster::Stream {
-                command: Arc::new(command),
+                command: command.into(),
                 wire_len: 33,
             },
         ]
@@ -300,7 +298,7 @@ mod tests {
     fn the_stream_goes_on_after_continue_with_or_without_a_new_history() {
         let ping = b"*1\r\n$4\r\nPING\r\n";
         let stream = FromMaster::Stream {
-            command: Arc::new(vec![Bytes::from_static(b"PING")]),
+            command: [Word::from_static(b"PING")].into(),
             wire_len: 14,
         };
         let plain = [&b"+CONTINUE\r\n"[..], ping].concat();

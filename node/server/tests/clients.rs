@@ -12,7 +12,8 @@ mod support;
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
+use redrill_node::Word;
 use redrill_node::Reply;
 use redrill_node::wire::resp::encode_command;
 use support::memory::Wire;
@@ -143,7 +144,7 @@ fn a_client_that_does_not_read_holds_up_nobody_and_its_queue_is_told() {
         for _ in 0..20 {
             assert_eq!(
                 silent.reply().await,
-                Reply::Bulk(Bytes::from(vec![b'x'; 60_000]))
+                Reply::Bulk(Word::from(vec![b'x'; 60_000]))
             );
         }
         assert!(host.control.queued_bytes().clients.is_empty());

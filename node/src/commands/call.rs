@@ -1,6 +1,6 @@
 //! One run of a command: its words, who sent it, what it did.
 
-use bytes::Bytes;
+use crate::word::Word;
 
 use super::error::{CommandError, Outcome};
 use super::spec::{Run, Spec};
@@ -19,7 +19,7 @@ pub(crate) struct Call<'a> {
     pub(crate) node: &'a mut Node,
     pub(crate) spec: &'static Spec,
     /// The command line, the name first.
-    pub(crate) words: &'a [Bytes],
+    pub(crate) words: &'a [Word],
     origin: Origin,
     effect: Effect,
     written: Vec<u64>,
@@ -55,7 +55,7 @@ pub(super) struct Done {
 }
 
 /// Runs a command.
-pub(super) fn run(node: &mut Node, origin: Origin, spec: &'static Spec, words: &[Bytes]) -> Done {
+pub(super) fn run(node: &mut Node, origin: Origin, spec: &'static Spec, words: &[Word]) -> Done {
     let mut call = Call {
         node,
         spec,
@@ -105,7 +105,7 @@ impl<'a> Call<'a> {
     }
 
     /// The word at `place`. The arity was checked.
-    pub(crate) fn word(&self, place: usize) -> &'a Bytes {
+    pub(crate) fn word(&self, place: usize) -> &'a Word {
         &self.words[place]
     }
 
@@ -140,7 +140,7 @@ impl<'a> Call<'a> {
     }
 
     /// The string at a place.
-    pub(crate) fn string(&self, place: Place) -> Result<&Bytes, CommandError> {
+    pub(crate) fn string(&self, place: Place) -> Result<&Word, CommandError> {
         self.node
             .store
             .value(place)
@@ -149,7 +149,7 @@ impl<'a> Call<'a> {
     }
 
     /// Reads a key's string (`getGenericCommand`).
-    pub(crate) fn read_string(&mut self, key: &[u8]) -> Result<Option<Bytes>, CommandError> {
+    pub(crate) fn read_string(&mut self, key: &[u8]) -> Result<Option<Word>, CommandError> {
         match self.read(key) {
             Some(place) => self.string(place).cloned().map(Some),
             None => Ok(None),
@@ -165,9 +165,9 @@ impl<'a> Call<'a> {
     /// Gives a key a string, and `expires_at_ms` to live.
     pub(crate) fn put(
         &mut self,
-        key: &Bytes,
+        key: &Word,
         place: Option<Place>,
-        value: Bytes,
+        value: Word,
         expires_at_ms: Option<i64>,
     ) {
         let store = &mut self.node.store;
@@ -189,8 +189,8 @@ impl<'a> Call<'a> {
 
     /// The command changed the keyspace and goes to replicas as another
     /// (`rewriteClientCommandVector`).
-    pub(crate) fn changed_as(&mut self, words: CommandLine) {
-        self.effect = Effect::Rewritten(words);
+    pub(crate) fn changed_as(&mut self, words: impl Into<CommandLine>) {
+        self.effect = Effect::Rewritten(words.into());
     }
 
     /// A client wrote a value that a checker may look for later.
@@ -219,11 +219,11 @@ impl<'a> Call<'a> {
 }
 
 /// A word of a rewritten command.
-pub(super) const fn fixed(word: &'static str) -> Bytes {
-    Bytes::from_static(word.as_bytes())
+pub(super) const fn fixed(word: &'static str) -> Word {
+    Word::from_static(word.as_bytes())
 }
 
 /// A number as a word.
-pub(super) fn decimal(value: i64) -> Bytes {
-    Bytes::from(value.to_string())
+pub(super) fn decimal(value: i64) -> Word {
+    Word::from(value.to_string())
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
+use crate::word::Word;
 
 use super::call::Call;
 use super::connection::change_flags;
@@ -350,7 +350,7 @@ fn list(call: &mut Call<'_>) -> Outcome {
     Ok(Reply::Verbatim(lines.collect()))
 }
 
-fn client_id(word: &Bytes) -> Result<ClientId, CommandError> {
+fn client_id(word: &Word) -> Result<ClientId, CommandError> {
     // A negative id is nobody's, and not an error.
     string_to_i64(word)
         .map(|id| ClientId(id as u64))
@@ -364,7 +364,7 @@ fn description(node: &Node, id: ClientId) -> Option<String> {
     let now = node.wall();
     let seconds = |since: WallMillis| now.since_ms(since).max(0) / 1000;
     let labels = client.labels.as_deref();
-    let label = |name: &str, value: Option<&Bytes>| {
+    let label = |name: &str, value: Option<&Word>| {
         value.map_or(String::new(), |value| format!(" {name}={}", text(value)))
     };
     let library = label("lib-name", labels.and_then(|own| own.library_name.as_ref()));
@@ -410,10 +410,10 @@ fn local_address(node: &Node) -> String {
 /// Which clients `CLIENT KILL` means.
 #[derive(Default)]
 struct Victims {
-    address: Option<Bytes>,
+    address: Option<Word>,
     id: Option<u64>,
     kind: Option<Kind>,
-    local_address: Option<Bytes>,
+    local_address: Option<Word>,
     spare_self: bool,
 }
 
@@ -495,11 +495,11 @@ impl Victims {
         let address = self
             .address
             .as_ref()
-            .is_none_or(|address| *address == client.peer.to_string());
+            .is_none_or(|address| *address == *client.peer.to_string());
         let local = self
             .local_address
             .as_ref()
-            .is_none_or(|address| *address == local_address(node));
+            .is_none_or(|address| *address == *local_address(node));
         address
             && local
             && self.id.is_none_or(|wanted| wanted == id.0)

@@ -174,7 +174,7 @@ fn expire_at(call: &mut Call<'_>, start_ms: i64, unit: Unit) -> Outcome {
     }
     if call.is_over(at_ms) {
         call.node.store.remove_at(place);
-        call.changed_as(vec![fixed("DEL"), key.clone()]);
+        call.changed_as([fixed("DEL"), key.clone()]);
     } else {
         call.node.store.set_expiry(place, Some(at_ms));
         let mut words = call.words.to_vec();

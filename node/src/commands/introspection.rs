@@ -98,7 +98,7 @@ fn infos(call: &mut Call<'_>) -> Outcome {
     if names.is_empty() {
         return all_infos(call);
     }
-    let named = |name: &bytes::Bytes| by_full_name(name).map_or(Reply::Nil, info);
+    let named = |name: &crate::word::Word| by_full_name(name).map_or(Reply::Nil, info);
     Ok(Reply::Array(names.iter().map(named).collect()))
 }
 

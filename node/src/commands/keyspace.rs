@@ -1,6 +1,6 @@
 //! Keys of any type (`db.c`).
 
-use bytes::Bytes;
+use crate::word::Word;
 
 use super::call::Call;
 use super::error::{CommandError, Outcome};
@@ -152,8 +152,8 @@ fn keys_like(call: &mut Call<'_>) -> Outcome {
 /// What `SCAN` was asked for.
 struct Scan<'a> {
     count: usize,
-    pattern: Option<&'a Bytes>,
-    type_name: Option<&'a Bytes>,
+    pattern: Option<&'a Word>,
+    type_name: Option<&'a Word>,
 }
 
 fn scan(call: &mut Call<'_>) -> Outcome {

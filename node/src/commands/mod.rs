@@ -22,7 +22,7 @@ mod strings;
 #[cfg(test)]
 mod tests;
 
-use bytes::Bytes;
+use crate::word::Word;
 
 use self::call::{Done, Origin};
 use self::error::CommandError;
@@ -112,7 +112,7 @@ fn check(
     node: &mut Node,
     client: ClientId,
     spec: &'static Spec,
-    words: &[Bytes],
+    words: &[Word],
 ) -> Result<Admission, CommandError> {
     if !spec.takes(words.len()) {
         return Err(CommandError::arity(spec.name));
@@ -282,5 +282,5 @@ fn expire(node: &mut Node, place: Place) {
     let key = node.store.key(place).clone();
     node.store.remove_at(place);
     node.clients.stats.expired_keys += 1;
-    replication::propagate(node, vec![call::fixed("DEL"), key]);
+    replication::propagate(node, [call::fixed("DEL"), key]);
 }

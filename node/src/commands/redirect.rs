@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use bytes::Bytes;
+use crate::word::Word;
 
 use super::error::CommandError;
 use super::spec::{Flags, Spec};
@@ -69,7 +69,7 @@ impl From<Redirection> for CommandError {
 
 /// What is known of a command's keys.
 struct Keys<'a> {
-    first: &'a Bytes,
+    first: &'a Word,
     slot: Slot,
     owner: PeerIndex,
     /// Whether there are different ones.
@@ -83,7 +83,7 @@ struct Keys<'a> {
 }
 
 /// Decides where a command goes.
-pub(super) fn route(node: &Node, client: ClientFlags, spec: &Spec, words: &[Bytes]) -> Route {
+pub(super) fn route(node: &Node, client: ClientFlags, spec: &Spec, words: &[Word]) -> Route {
     match served_here(node, client, spec, words) {
         Ok(()) => Route::Here,
         Err(redirection) => Route::Away(redirection),
@@ -94,7 +94,7 @@ fn served_here(
     node: &Node,
     client: ClientFlags,
     spec: &Spec,
-    words: &[Bytes],
+    words: &[Word],
 ) -> Result<(), Redirection> {
     let Some(keys) = locate(node, spec, words)? else {
         return Ok(());
@@ -139,7 +139,7 @@ fn served_here(
 fn locate<'a>(
     node: &Node,
     spec: &Spec,
-    words: &'a [Bytes],
+    words: &'a [Word],
 ) -> Result<Option<Keys<'a>>, Redirection> {
     let cluster = &node.cluster;
     let mut located: Option<Keys<'a>> = None;

@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use bytes::Bytes;
+use crate::word::Word;
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 
@@ -225,7 +225,7 @@ impl Spec {
     }
 
     /// The keys of a command line.
-    pub(crate) fn keys_of<'a>(&self, words: &'a [Bytes]) -> impl Iterator<Item = &'a Bytes> {
+    pub(crate) fn keys_of<'a>(&self, words: &'a [Word]) -> impl Iterator<Item = &'a Word> {
         self.key_places(words.len()).map(|(place, _)| &words[place])
     }
 }

@@ -1,6 +1,6 @@
 //! Strings (`t_string.c`).
 
-use bytes::Bytes;
+use crate::word::Word;
 
 use super::call::{Call, decimal, fixed};
 use super::error::{CommandError, Outcome};
@@ -155,7 +155,7 @@ fn get(call: &mut Call<'_>) -> Outcome {
     Ok(or_nil(call.read_string(call.word(1))?))
 }
 
-fn or_nil(value: Option<Bytes>) -> Reply {
+fn or_nil(value: Option<Word>) -> Reply {
     value.map_or(Reply::Nil, Reply::Bulk)
 }
 
@@ -308,8 +308,8 @@ fn set(call: &mut Call<'_>) -> Outcome {
 }
 
 /// `SET` with a time to live, as replicas are told: with the time it ends.
-fn set_until(key: &Bytes, value: &Bytes, at_ms: i64) -> CommandLine {
-    vec![
+fn set_until(key: &Word, value: &Word, at_ms: i64) -> [Word; 5] {
+    [
         fixed("SET"),
         key.clone(),
         value.clone(),
@@ -318,8 +318,8 @@ fn set_until(key: &Bytes, value: &Bytes, at_ms: i64) -> CommandLine {
     ]
 }
 
-fn without_get(words: &[Bytes]) -> CommandLine {
-    let stays = |&(place, word): &(usize, &Bytes)| place < 3 || !word.eq_ignore_ascii_case(b"get");
+fn without_get(words: &[Word]) -> CommandLine {
+    let stays = |&(place, word): &(usize, &Word)| place < 3 || !word.eq_ignore_ascii_case(b"get");
     let kept = words.iter().enumerate().filter(stays);
     kept.map(|(_, word)| word.clone()).collect()
 }
@@ -359,7 +359,7 @@ fn getset(call: &mut Call<'_>) -> Outcome {
     let place = call.find(key);
     call.put(key, place, value.clone(), None);
     call.wrote(key, value);
-    call.changed_as(vec![fixed("SET"), key.clone(), value.clone()]);
+    call.changed_as([fixed("SET"), key.clone(), value.clone()]);
     Ok(or_nil(old))
 }
 
@@ -367,7 +367,7 @@ fn getdel(call: &mut Call<'_>) -> Outcome {
     let key = call.word(1);
     let value = call.read_string(key)?;
     if call.node.store.remove(key) {
-        call.changed_as(vec![fixed("DEL"), key.clone()]);
+        call.changed_as([fixed("DEL"), key.clone()]);
     }
     Ok(or_nil(value))
 }
@@ -383,13 +383,13 @@ fn getex(call: &mut Call<'_>) -> Outcome {
         let at_ms = expiry_ms(call, kind, word)?;
         if kind.is_absolute() && call.is_over(at_ms) {
             call.node.store.remove_at(place);
-            call.changed_as(vec![fixed("DEL"), key.clone()]);
+            call.changed_as([fixed("DEL"), key.clone()]);
         } else {
             call.node.store.set_expiry(place, Some(at_ms));
-            call.changed_as(vec![fixed("PEXPIREAT"), key.clone(), decimal(at_ms)]);
+            call.changed_as([fixed("PEXPIREAT"), key.clone(), decimal(at_ms)]);
         }
     } else if options.persist && call.node.store.set_expiry(place, None) {
-        call.changed_as(vec![fixed("PERSIST"), key.clone()]);
+        call.changed_as([fixed("PERSIST"), key.clone()]);
     }
     Ok(Reply::Bulk(value))
 }
@@ -443,7 +443,7 @@ fn setrange(call: &mut Call<'_>) -> Outcome {
     let place = call.find(key);
     let old = match place {
         Some(place) => call.string(place)?.clone(),
-        None => Bytes::new(),
+        None => Word::new(),
     };
     if part.is_empty() {
         return Ok(Reply::Integer(old.len() as i64));
@@ -465,7 +465,7 @@ fn getrange(call: &mut Call<'_>) -> Outcome {
     let value = call.read_string(call.word(1))?.unwrap_or_default();
     let len = value.len() as i64;
     if start < 0 && end < 0 && start > end {
-        return Ok(Reply::Bulk(Bytes::new()));
+        return Ok(Reply::Bulk(Word::new()));
     }
     let from_start = |place: i64| {
         if place < 0 {
@@ -476,9 +476,9 @@ fn getrange(call: &mut Call<'_>) -> Outcome {
     };
     let (start, end) = (from_start(start), from_start(end).min(len - 1));
     if start > end || len == 0 {
-        return Ok(Reply::Bulk(Bytes::new()));
+        return Ok(Reply::Bulk(Word::new()));
     }
-    Ok(Reply::Bulk(value.slice(start as usize..=end as usize)))
+    Ok(Reply::Bulk(Word::copy_from_slice(&value[start as usize..=end as usize])))
 }
 
 fn incr(call: &mut Call<'_>) -> Outcome {
@@ -527,7 +527,7 @@ fn number_at(call: &Call<'_>, place: Option<Place>) -> Result<i64, CommandError>
 
 fn mget(call: &mut Call<'_>) -> Outcome {
     let words = call.words;
-    let value = |key: &Bytes| match call.read_string(key) {
+    let value = |key: &Word| match call.read_string(key) {
         Ok(value) => or_nil(value),
         // Another type than a string.
         Err(_) => Reply::Nil,

@@ -13,7 +13,7 @@ mod redirect;
 mod replication;
 mod server;
 
-use bytes::Bytes;
+use crate::word::Word;
 
 use crate::action::{Action, ToReplica};
 use crate::cluster::{MYSELF, Peer, PeerIndex};
@@ -109,7 +109,7 @@ impl Lone {
         let command: CommandLine = split_args(line.as_bytes())
             .unwrap()
             .into_iter()
-            .map(Bytes::from)
+            .map(Word::from)
             .collect();
         let wire_len = command_len(&command);
         self.give(Input::Command {
@@ -231,7 +231,7 @@ fn line_of(command: &CommandLine) -> String {
     words.join(" ")
 }
 
-fn text(bytes: &Bytes) -> String {
+fn text(bytes: &Word) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 

@@ -1,7 +1,6 @@
 //! The backlog: the tail of the stream, for replicas that were away for a while.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use crate::input::CommandLine;
 
@@ -20,7 +19,7 @@ struct Entry {
     /// Offset of the last byte.
     end: u64,
     len_bytes: u64,
-    command: Arc<CommandLine>,
+    command: CommandLine,
 }
 
 impl Backlog {
@@ -45,7 +44,7 @@ impl Backlog {
     pub(super) fn push(
         &mut self,
         end: u64,
-        command: Arc<CommandLine>,
+        command: CommandLine,
         wire_len: usize,
         _digest: u64,
     ) {
@@ -66,7 +65,7 @@ impl Backlog {
     }
 
     /// The commands from the byte `next` on, if they are all held and `next` begins one.
-    pub(super) fn from(&self, next: u64) -> Option<impl Iterator<Item = &Arc<CommandLine>>> {
+    pub(super) fn from(&self, next: u64) -> Option<impl Iterator<Item = &CommandLine>> {
         if next < self.first || next > self.first + self.len_bytes {
             return None;
         }
@@ -83,8 +82,8 @@ impl Backlog {
 mod tests {
     use super::*;
 
-    fn word(text: &'static str) -> Arc<CommandLine> {
-        Arc::new(vec![bytes::Bytes::from_static(text.as_bytes())])
+    fn word(text: &'static str) -> CommandLine {
+        CommandLine::from([crate::word::Word::from_static(text.as_bytes())])
     }
 
     fn three() -> Backlog {

@@ -1,9 +1,8 @@
 //! The replica's half: the handshake with the master, the snapshot, the stream.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
-use bytes::Bytes;
+use crate::word::Word;
 
 use super::backlog::Backlog;
 use super::source;
@@ -193,7 +192,7 @@ fn connected(node: &mut Node) {
     }
 }
 
-fn apply(node: &mut Node, command: Arc<CommandLine>, wire_len: usize) {
+fn apply(node: &mut Node, command: CommandLine, wire_len: usize) {
     let is_get_ack = command.len() >= 2
         && command[0].eq_ignore_ascii_case(b"REPLCONF")
         && command[1].eq_ignore_ascii_case(b"GETACK");
@@ -267,7 +266,7 @@ fn send_ack(node: &mut Node) {
 fn send(node: &mut Node, words: &[&str]) {
     let command = words
         .iter()
-        .map(|word| Bytes::copy_from_slice(word.as_bytes()))
+        .map(|word| Word::copy_from_slice(word.as_bytes()))
         .collect();
     node.outbox
         .push(Action::ToMaster(ToMaster::Command(command)));

@@ -281,7 +281,7 @@ fn note_position(node: &mut Node) {
 /// Moves the stream on by one command.
 fn advance(
     replication: &mut Replication,
-    command: &std::sync::Arc<crate::input::CommandLine>,
+    command: &crate::input::CommandLine,
     wire_len: usize,
 ) {
     replication.offset += wire_len as u64;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use crate::word::Word;
 
 use super::backlog::Backlog;
 use super::{LinkState, Replication, advance};
@@ -58,7 +58,7 @@ impl Replica {
 }
 
 /// Feeds a command to the stream (`replicationFeedSlaves`).
-pub(crate) fn propagate(node: &mut Node, command: CommandLine) {
+pub(crate) fn propagate(node: &mut Node, command: impl Into<CommandLine>) {
     let replication = &mut node.replication;
     let nobody_listens =
         replication.backlog.is_none() && !replication.replicas.values().any(Replica::is_attached);
@@ -69,14 +69,14 @@ pub(crate) fn propagate(node: &mut Node, command: CommandLine) {
         replication.needs_select = false;
         feed(
             node,
-            vec![Bytes::from_static(b"SELECT"), Bytes::from_static(b"0")],
+            ["SELECT", "0"].map(Word::from).into(),
         );
     }
-    feed(node, command);
+    feed(node, command.into());
 }
 
 /// Passes on a command of this replica's own master to its replicas.
-pub(super) fn relay(node: &mut Node, command: Arc<CommandLine>, wire_len: usize) {
+pub(super) fn relay(node: &mut Node, command: CommandLine, wire_len: usize) {
     advance(&mut node.replication, &command, wire_len);
     for (&client, replica) in &node.replication.replicas {
         if replica.state == ReplicaState::Online {
@@ -90,7 +90,7 @@ pub(super) fn relay(node: &mut Node, command: Arc<CommandLine>, wire_len: usize)
 
 fn feed(node: &mut Node, command: CommandLine) {
     let wire_len = command_len(&command);
-    relay(node, Arc::new(command), wire_len);
+    relay(node, command, wire_len);
 }
 
 /// Number of replicas that acknowledged `offset` (`replicationCountAcksByOffset`).
@@ -120,15 +120,13 @@ pub(super) fn ask_for_acks(node: &mut Node) {
         node.replication.wants_acks = false;
         propagate(
             node,
-            [&b"REPLCONF"[..], b"GETACK", b"*"]
-                .map(Bytes::from_static)
-                .to_vec(),
+            ["REPLCONF", "GETACK", "*"].map(Word::from),
         );
     }
 }
 
 /// `PSYNC` and `SYNC`. The answer goes out as [`ToReplica`].
-pub(crate) fn psync(node: &mut Node, client: ClientId, arguments: &[Bytes]) -> Option<Reply> {
+pub(crate) fn psync(node: &mut Node, client: ClientId, arguments: &[Word]) -> Option<Reply> {
     if node.replication.is_replica(client) {
         return None;
     }
@@ -263,7 +261,7 @@ fn set_state(node: &mut Node, client: ClientId, state: ReplicaState) {
 }
 
 /// `REPLCONF`. `None`: no answer.
-pub(crate) fn replconf(node: &mut Node, client: ClientId, arguments: &[Bytes]) -> Option<Reply> {
+pub(crate) fn replconf(node: &mut Node, client: ClientId, arguments: &[Word]) -> Option<Reply> {
     if !arguments.len().is_multiple_of(2) {
         return Some(Reply::error("ERR syntax error"));
     }
@@ -352,7 +350,7 @@ pub(super) fn cron(node: &mut Node) {
             let needs_select = node.replication.needs_select;
             // A ping goes to whatever database is selected: it needs no SELECT.
             node.replication.needs_select = false;
-            propagate(node, vec![Bytes::from_static(b"PING")]);
+            propagate(node, [Word::from_static(b"PING")]);
             node.replication.needs_select = needs_select;
         }
     }

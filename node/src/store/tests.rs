@@ -5,11 +5,11 @@ use proptest::prelude::*;
 use super::*;
 
 fn text(value: &str) -> Value {
-    Value::String(Bytes::copy_from_slice(value.as_bytes()))
+    Value::String(Word::copy_from_slice(value.as_bytes()))
 }
 
-fn key(name: &str) -> Bytes {
-    Bytes::copy_from_slice(name.as_bytes())
+fn key(name: &str) -> Word {
+    Word::copy_from_slice(name.as_bytes())
 }
 
 fn store_of(keys: &[&str]) -> Store {
@@ -77,7 +77,7 @@ fn an_empty_store_uses_no_memory() {
 }
 
 /// What the store is held against: a sorted map, with no index of any kind.
-type Model = BTreeMap<Bytes, (Value, Option<i64>)>;
+type Model = BTreeMap<Word, (Value, Option<i64>)>;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -91,7 +91,7 @@ enum Step {
 }
 
 /// Thirty keys in ten slots, so that slots are shared and keys are hit again.
-fn numbered(number: u8) -> Bytes {
+fn numbered(number: u8) -> Word {
     key(&format!("{{{}}}:{}", number % 10, number % 30))
 }
 
@@ -164,8 +164,8 @@ fn assert_equal(store: &Store, model: &Model) {
     assert_eq!(&content, model);
     for number in 0..10 {
         let slot = key_slot(&numbered(number));
-        let listed: BTreeSet<Bytes> = store.keys_in_slot(slot, usize::MAX).into_iter().collect();
-        let expected: BTreeSet<Bytes> = model
+        let listed: BTreeSet<Word> = store.keys_in_slot(slot, usize::MAX).into_iter().collect();
+        let expected: BTreeSet<Word> = model
             .keys()
             .filter(|key| key_slot(key) == slot)
             .cloned()
@@ -173,7 +173,7 @@ fn assert_equal(store: &Store, model: &Model) {
         assert_eq!(listed, expected);
         assert_eq!(store.count_in_slot(slot), expected.len());
     }
-    let bytes = |(key, (value, _)): (&Bytes, &(Value, Option<i64>))| {
+    let bytes = |(key, (value, _)): (&Word, &(Value, Option<i64>))| {
         ENTRY_BYTES + key.len() + value.len_bytes()
     };
     assert_eq!(store.used_bytes(), model.iter().map(bytes).sum::<usize>());
@@ -209,7 +209,7 @@ proptest! {
         for step in &before {
             apply(&mut store, &mut model, step);
         }
-        let mut steadfast: BTreeSet<Bytes> = model.keys().cloned().collect();
+        let mut steadfast: BTreeSet<Word> = model.keys().cloned().collect();
         let mut seen = BTreeSet::new();
         let mut cursor = 0;
         let mut batches = during.iter();

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use bytes::Bytes;
+use redrill_node::Word;
 use redrill_node::{
     Action, Address, ClientId, Config, Fact, FromMaster, Input, LinkFailure, LinkId, Mono, Node,
     NodeFlags, NodeId, Now, Reply, SavedNode, SavedState, Seed, Slot, SlotRange, SlotSet, ToMaster,
@@ -277,16 +277,16 @@ impl Cluster {
         let client = ClientId(1_000_000 + self.take_id());
         let peer = SocketAddr::new(ip(200), 50_000);
         self.turn(host, What::Input(Input::ClientAccepted { client, peer }));
-        let command: Vec<Bytes> = line
+        let command: Vec<Word> = line
             .split(' ')
-            .map(|word| Bytes::copy_from_slice(word.as_bytes()))
+            .map(|word| Word::copy_from_slice(word.as_bytes()))
             .collect();
         let wire_len = redrill_node::wire::resp::command_len(&command);
         self.turn(
             host,
             What::Input(Input::Command {
                 client,
-                command,
+                command: command.into(),
                 wire_len,
             }),
         );

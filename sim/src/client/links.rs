@@ -1,7 +1,5 @@
 //! A client's connections, one a node.
 
-use std::collections::BTreeMap;
-
 use redrill_node::CommandLine;
 
 use super::{ClientAction, ConnectionId};
@@ -10,9 +8,9 @@ use crate::trace::NodeNumber;
 /// Connections, with what waits to be sent on those that are not up yet.
 #[derive(Debug, Default)]
 pub(super) struct Links {
-    by_node: BTreeMap<NodeNumber, Link>,
-    nodes: BTreeMap<ConnectionId, NodeNumber>,
-    next_id: u32,
+    by_node: Vec<Option<Link>>,
+    /// The node of every connection there ever was.
+    nodes: Vec<NodeNumber>,
 }
 
 #[derive(Debug)]
@@ -31,7 +29,10 @@ impl Links {
         command: CommandLine,
         actions: &mut Vec<ClientAction>,
     ) {
-        match self.by_node.get_mut(&node) {
+        if self.by_node.len() <= usize::from(node) {
+            self.by_node.resize_with(usize::from(node) + 1, || None);
+        }
+        match &mut self.by_node[usize::from(node)] {
             Some(Link {
                 connection,
                 up: true,
@@ -45,20 +46,15 @@ impl Links {
             Some(link) => {
                 link.waiting.push(command);
             }
-            None => {
-                let connection = ConnectionId(self.next_id);
-                self.next_id += 1;
-                self.nodes.insert(connection, node);
-                let waiting = vec![command];
-                self.by_node.insert(
-                    node,
-                    Link {
-                        connection,
-                        up: false,
-                        readonly: false,
-                        waiting,
-                    },
-                );
+            none @ None => {
+                let connection = ConnectionId(self.nodes.len() as u32);
+                self.nodes.push(node);
+                *none = Some(Link {
+                    connection,
+                    up: false,
+                    readonly: false,
+                    waiting: vec![command],
+                });
                 actions.push(ClientAction::Connect { connection, node });
             }
         }
@@ -66,8 +62,11 @@ impl Links {
 
     /// Closes the connection to a node, if there is one.
     pub(super) fn close(&mut self, node: NodeNumber, actions: &mut Vec<ClientAction>) {
-        if let Some(link) = self.by_node.remove(&node) {
-            self.nodes.remove(&link.connection);
+        if let Some(link) = self
+            .by_node
+            .get_mut(usize::from(node))
+            .and_then(Option::take)
+        {
             actions.push(ClientAction::Close {
                 connection: link.connection,
             });
@@ -80,8 +79,8 @@ impl Links {
         connection: ConnectionId,
         actions: &mut Vec<ClientAction>,
     ) -> Option<NodeNumber> {
-        let node = *self.nodes.get(&connection)?;
-        let link = self.by_node.get_mut(&node)?;
+        let node = self.node_of(connection)?;
+        let link = self.by_node[usize::from(node)].as_mut()?;
         link.up = true;
         let waiting = link.waiting.drain(..);
         actions.extend(waiting.map(|command| ClientAction::Send {
@@ -93,30 +92,36 @@ impl Links {
 
     /// A connection broke. To which node it was, and whether it was up; `None` if it was closed.
     pub(super) fn broken(&mut self, connection: ConnectionId) -> Option<(NodeNumber, bool)> {
-        let node = self.nodes.remove(&connection)?;
-        let link = self.by_node.remove(&node)?;
+        let node = self.node_of(connection)?;
+        let link = self.by_node[usize::from(node)].take()?;
         Some((node, link.up))
     }
 
     /// To which node a connection is; `None` if it was closed.
     pub(super) fn node_of(&self, connection: ConnectionId) -> Option<NodeNumber> {
-        self.nodes.get(&connection).copied()
+        let node = *self.nodes.get(connection.0 as usize)?;
+        let link = self.link(node)?;
+        (link.connection == connection).then_some(node)
     }
 
     /// Whether `READONLY` was sent on the connection to a node.
     pub(super) fn is_readonly(&self, node: NodeNumber) -> bool {
-        self.by_node.get(&node).is_some_and(|link| link.readonly)
+        self.link(node).is_some_and(|link| link.readonly)
     }
 
     /// Notes that `READONLY` was sent on the connection to a node.
     pub(super) fn set_readonly(&mut self, node: NodeNumber) {
-        if let Some(link) = self.by_node.get_mut(&node) {
+        if let Some(Some(link)) = self.by_node.get_mut(usize::from(node)) {
             link.readonly = true;
         }
     }
 
     /// Whether the connection to a node is up.
     pub(super) fn is_up(&self, node: NodeNumber) -> bool {
-        self.by_node.get(&node).is_some_and(|link| link.up)
+        self.link(node).is_some_and(|link| link.up)
+    }
+
+    fn link(&self, node: NodeNumber) -> Option<&Link> {
+        self.by_node.get(usize::from(node))?.as_ref()
     }
 }

@@ -1,8 +1,6 @@
 //! What a client does: which keys, which values.
 
-use std::collections::BTreeMap;
-
-use bytes::Bytes;
+use redrill_node::Word;
 use rand_distr::{Distribution, Zipf};
 use redrill_node::{CommandLine, Slot, SlotSet, key_slot, write_digest};
 use xxhash_rust::xxh3::xxh3_64;
@@ -17,9 +15,6 @@ const TAGS: usize = 4;
 
 /// Tags that are tried to find [`TAGS`] of them; enough for a node with a single slot.
 const TRIES: u32 = 1 << 20;
-
-/// Room for a key; most are shorter.
-const KEY_BYTES: usize = 24;
 
 /// The digest by which a key is known in the event log.
 #[must_use]
@@ -40,18 +35,22 @@ pub(super) struct Load {
     key_stream: Stream,
     operation_stream: Stream,
     next_number: u32,
-    written: BTreeMap<u64, (Slot, Bytes)>,
+    /// A key as often as it was written.
+    written: Vec<WrittenKey>,
+    /// Where keys and values are put together.
+    text: Vec<u8>,
 }
 
 /// One operation to do.
 #[derive(Clone, Debug)]
 pub(super) struct Work {
     pub(super) number: u32,
-    pub(super) key: Bytes,
+    /// `SET` or `GET`.
+    pub(super) command: CommandLine,
     pub(super) key_digest: u64,
     pub(super) slot: Slot,
-    /// The value of a write.
-    pub(super) value: Option<Bytes>,
+    /// The digest of a write.
+    pub(super) write: Option<u64>,
     /// Random bits by which a read chooses its node; `None`: it must go to the master.
     pub(super) replica_choice: Option<u64>,
 }
@@ -82,7 +81,8 @@ impl Load {
             key_stream: setup.streams.stream(Purpose::ClientKeys, entity),
             operation_stream: setup.streams.stream(Purpose::ClientOperations, entity),
             next_number: 0,
-            written: BTreeMap::new(),
+            written: Vec::new(),
+            text: Vec::new(),
         }
     }
 
@@ -95,30 +95,33 @@ impl Load {
         let is_write = self.operation_stream.unit() < self.writes;
         let choice = self.operation_stream.word();
         let digest = key_digest(&key);
-        let value = is_write.then(|| {
-            self.written
-                .entry(digest)
-                .or_insert_with(|| (slot, key.clone()));
-            self.value(number)
-        });
+        let (command, write) = if is_write {
+            self.written.push(WrittenKey {
+                digest,
+                slot,
+                key: key.clone(),
+            });
+            let value = self.value(number);
+            let write = write_digest(&key, &value);
+            ([Word::from_static(b"SET"), key, value].into(), Some(write))
+        } else {
+            ([Word::from_static(b"GET"), key].into(), None)
+        };
         Work {
             number,
-            key,
+            command,
             key_digest: digest,
             slot,
-            replica_choice: (value.is_none() && self.read_from_replicas).then_some(choice),
-            value,
+            replica_choice: (!is_write && self.read_from_replicas).then_some(choice),
+            write,
         }
     }
 
     pub(super) fn take_written(&mut self) -> Vec<WrittenKey> {
-        let written = std::mem::take(&mut self.written).into_iter();
-        written
-            .map(|(digest, (slot, key))| WrittenKey { digest, slot, key })
-            .collect()
+        std::mem::take(&mut self.written)
     }
 
-    fn key(&mut self, number: u32) -> Bytes {
+    fn key(&mut self, number: u32) -> Word {
         let client = self.client;
         let place = match self.keys {
             Keys::Unique => u64::from(number),
@@ -129,20 +132,21 @@ impl Load {
             let turn = place as usize % tags.len().max(1);
             tags.get(turn)
         });
-        let mut key = Vec::with_capacity(KEY_BYTES);
+        let key = &mut self.text;
+        key.clear();
         if let Some(tag) = tag {
             key.push(b'{');
             key.extend_from_slice(tag.as_bytes());
             key.extend_from_slice(b"}:");
         }
         match self.keys {
-            Keys::Unique => put_name(&mut key, client, place),
+            Keys::Unique => put_name(key, client, place),
             Keys::Uniform { .. } | Keys::Zipf { .. } => {
                 key.extend_from_slice(b"key:");
-                put_number(&mut key, place);
+                put_number(key, place);
             }
         }
-        Bytes::from(key)
+        Word::copy_from_slice(key)
     }
 
     /// A rank from 0, the lower the likelier.
@@ -154,26 +158,20 @@ impl Load {
     }
 
     /// A value that no other write has.
-    fn value(&self, number: u32) -> Bytes {
-        let mut value = Vec::with_capacity(self.value_bytes.max(KEY_BYTES));
-        put_name(&mut value, self.client, number.into());
+    fn value(&mut self, number: u32) -> Word {
+        let value = &mut self.text;
+        value.clear();
+        put_name(value, self.client, number.into());
         if value.len() < self.value_bytes {
             value.resize(self.value_bytes, b'.');
         }
-        Bytes::from(value)
+        Word::copy_from_slice(value)
     }
 }
 
 impl Work {
-    pub(super) fn command(&self) -> CommandLine {
-        match &self.value {
-            Some(value) => vec![Bytes::from_static(b"SET"), self.key.clone(), value.clone()],
-            None => vec![Bytes::from_static(b"GET"), self.key.clone()],
-        }
-    }
-
-    pub(super) fn write_digest(&self) -> Option<u64> {
-        Some(write_digest(&self.key, self.value.as_ref()?))
+    pub(super) fn key(&self) -> &Word {
+        &self.command[1]
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use bytes::Bytes;
-use redrill_node::{CommandLine, Reply, Slot, write_digest};
+use redrill_node::Word;
+use redrill_node::{CommandLine, Reply, write_digest};
 
 use super::links::Links;
 use super::load::{Load, Work};
+use super::tasks::Tasks;
 use super::slots::{Addresses, Refusal, Slots};
 use super::{ClientAction, ClientInput, Pace, Setup, WrittenKey};
 use crate::scenario::NodeSpec;
@@ -44,8 +45,8 @@ pub(super) struct Pipeline {
     slots: Slots,
     links: Links,
     /// What was asked on each node's connection and is not answered, the oldest first.
-    asked: BTreeMap<NodeNumber, VecDeque<Asked>>,
-    tasks: BTreeMap<u32, Task>,
+    asked: Vec<VecDeque<Asked>>,
+    tasks: Tasks,
     /// Deadlines in order of issue; all operations have the same time.
     deadlines: VecDeque<(u64, u32)>,
     retries: BTreeSet<(u64, u32)>,
@@ -68,8 +69,8 @@ enum Source {
 
 /// An operation in flight.
 #[derive(Debug)]
-struct Task {
-    work: Work,
+pub(super) struct Task {
+    pub(super) work: Work,
     issued_us: u64,
     requests: u16,
     redirects: u16,
@@ -151,8 +152,8 @@ impl Pipeline {
             node_count: nodes.len() as NodeNumber,
             slots: Slots::unknown(),
             links: Links::default(),
-            asked: BTreeMap::new(),
-            tasks: BTreeMap::new(),
+            asked: nodes.iter().map(|_| VecDeque::new()).collect(),
+            tasks: Tasks::default(),
             deadlines: VecDeque::new(),
             retries: BTreeSet::new(),
             refresh: Refresh {
@@ -282,7 +283,7 @@ impl Pipeline {
             state: State::Waiting,
             last: Outcome::Unreachable,
         };
-        self.tasks.insert(number, task);
+        self.tasks.push(task);
         self.send(now_us, number, None, false, actions);
     }
 
@@ -295,7 +296,7 @@ impl Pipeline {
         asking: bool,
         actions: &mut Vec<ClientAction>,
     ) {
-        let Some(task) = self.tasks.get_mut(&number) else {
+        let Some(task) = self.tasks.get_mut(number) else {
             return;
         };
         let known = || match task.work.replica_choice {
@@ -310,7 +311,7 @@ impl Pipeline {
         task.requests = task.requests.saturating_add(1);
         task.node = Some(node);
         let readonly = task.work.replica_choice.is_some();
-        let command = task.work.command();
+        let command = task.work.command.clone();
         if asking {
             self.ask(node, words(&["ASKING"]), Asked::Aside, readonly, actions);
         }
@@ -325,7 +326,7 @@ impl Pipeline {
         readonly: bool,
         actions: &mut Vec<ClientAction>,
     ) {
-        let asked = self.asked.entry(node).or_default();
+        let asked = &mut self.asked[usize::from(node)];
         if readonly && !self.links.is_readonly(node) {
             asked.push_back(Asked::Aside);
             self.links.send(node, words(&["READONLY"]), actions);
@@ -342,7 +343,7 @@ impl Pipeline {
         reply: &Reply,
         actions: &mut Vec<ClientAction>,
     ) {
-        match self.asked.get_mut(&node).and_then(VecDeque::pop_front) {
+        match self.asked[usize::from(node)].pop_front() {
             Some(Asked::Task(number)) => {
                 self.task_answered(now_us, node, number, reply, actions);
             }
@@ -359,7 +360,7 @@ impl Pipeline {
         reply: &Reply,
         actions: &mut Vec<ClientAction>,
     ) {
-        let Some(task) = self.tasks.get_mut(&number) else {
+        let Some(task) = self.tasks.get_mut(number) else {
             return;
         };
         let Reply::Error(text) = reply else {
@@ -386,7 +387,7 @@ impl Pipeline {
     }
 
     fn refused(&mut self, now_us: u64, number: u32, outcome: Outcome) {
-        if let Some(task) = self.tasks.get_mut(&number) {
+        if let Some(task) = self.tasks.get_mut(number) {
             task.last = outcome;
         }
         self.refresh.wanted = true;
@@ -394,7 +395,7 @@ impl Pipeline {
     }
 
     fn try_later(&mut self, now_us: u64, number: u32) {
-        if let Some(task) = self.tasks.get_mut(&number) {
+        if let Some(task) = self.tasks.get_mut(number) {
             task.state = State::Waiting;
             self.retries.insert((now_us + RETRY_AFTER_US, number));
         }
@@ -407,7 +408,7 @@ impl Pipeline {
             self.retries.pop_first();
             if self
                 .tasks
-                .get(&number)
+                .get(number)
                 .is_some_and(|task| task.state == State::Waiting)
             {
                 self.send(now_us, number, None, false, actions);
@@ -421,7 +422,7 @@ impl Pipeline {
             && deadline_us <= now_us
         {
             self.deadlines.pop_front();
-            let Some(task) = self.tasks.get(&number) else {
+            let Some(task) = self.tasks.get(number) else {
                 continue;
             };
             match (task.state, task.node) {
@@ -450,7 +451,7 @@ impl Pipeline {
     ) {
         self.suspect_until_us.insert(node, now_us + SUSPECT_FOR_US);
         self.refresh.wanted = true;
-        for asked in self.asked.remove(&node).unwrap_or_default() {
+        for asked in std::mem::take(&mut self.asked[usize::from(node)]) {
             match asked {
                 Asked::Task(number) => self.task_cut_off(now_us, number, up, actions),
                 Asked::Slots => self.refresh.asking = None,
@@ -468,10 +469,10 @@ impl Pipeline {
         up: bool,
         actions: &mut Vec<ClientAction>,
     ) {
-        let Some(task) = self.tasks.get_mut(&number) else {
+        let Some(task) = self.tasks.get_mut(number) else {
             return;
         };
-        if up && task.work.value.is_some() {
+        if up && task.work.write.is_some() {
             return self.finish(number, Outcome::Lost, actions);
         }
         task.last = if up {
@@ -491,15 +492,15 @@ impl Pipeline {
     ) {
         match &self.source {
             Source::Load { .. } => {
-                if let Some(task) = self.tasks.get_mut(&number) {
+                if let Some(task) = self.tasks.get_mut(number) {
                     task.node = Some(node);
                 }
                 self.finish(number, Outcome::Ok, actions);
             }
             Source::Audit { .. } => {
-                if let Some(task) = self.tasks.remove(&number) {
+                if let Some(task) = self.tasks.remove(number) {
                     let key = task.work.key_digest;
-                    let found = value_of(reply).map(|value| write_digest(&task.work.key, value));
+                    let found = value_of(reply).map(|value| write_digest(task.work.key(), value));
                     actions.push(ClientAction::Audited {
                         key,
                         found,
@@ -511,12 +512,12 @@ impl Pipeline {
     }
 
     fn finish(&mut self, number: u32, outcome: Outcome, actions: &mut Vec<ClientAction>) {
-        let Some(task) = self.tasks.remove(&number) else {
+        let Some(task) = self.tasks.remove(number) else {
             return;
         };
         // Nobody has to be woken for the deadline of what is done.
         while let Some((_, done)) = self.deadlines.front()
-            && !self.tasks.contains_key(done)
+            && self.tasks.get(*done).is_none()
         {
             self.deadlines.pop_front();
         }
@@ -525,7 +526,7 @@ impl Pipeline {
                 client: self.number,
                 number,
                 issued_us: task.issued_us,
-                write: task.work.write_digest(),
+                write: task.work.write,
                 key: task.work.key_digest,
                 slot: task.work.slot,
                 node: task.node,
@@ -603,7 +604,7 @@ impl Pipeline {
 fn words(words: &[&'static str]) -> CommandLine {
     words
         .iter()
-        .map(|word| Bytes::from_static(word.as_bytes()))
+        .map(|word| Word::from_static(word.as_bytes()))
         .collect()
 }
 
@@ -627,13 +628,12 @@ fn value_of(reply: &Reply) -> Option<&[u8]> {
 
 fn audit_work(key: WrittenKey, number: u32) -> Work {
     let WrittenKey { digest, slot, key } = key;
-    let slot: Slot = slot;
     Work {
         number,
-        key,
+        command: [Word::from_static(b"GET"), key].into(),
         key_digest: digest,
         slot,
-        value: None,
+        write: None,
         replica_choice: None,
     }
 }

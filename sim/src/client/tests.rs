@@ -27,7 +27,7 @@ enum Door {
     Dark,
 }
 
-type Rule = Box<dyn FnMut(u64, NodeNumber, &[Bytes]) -> Answer>;
+type Rule = Box<dyn FnMut(u64, NodeNumber, &[Word]) -> Answer>;
 
 /// A client, and nodes that answer by a rule.
 struct Bench {
@@ -117,8 +117,8 @@ fn client(spec: &ClientSpec, workload: &Workload) -> Client {
 }
 
 /// A rule in which the two masters answer and everybody redirects to them.
-fn healthy(_: u64, node: NodeNumber, command: &[Bytes]) -> Answer {
-    let owner = |key: &Bytes| NodeNumber::from(key_slot(key) >= 8192);
+fn healthy(_: u64, node: NodeNumber, command: &[Word]) -> Answer {
+    let owner = |key: &Word| NodeNumber::from(key_slot(key) >= 8192);
     Answer::Reply(match &command[0][..] {
         b"CLUSTER" => slots_reply(0, 1),
         b"READONLY" | b"ASKING" => Reply::OK,
@@ -128,7 +128,7 @@ fn healthy(_: u64, node: NodeNumber, command: &[Bytes]) -> Answer {
     })
 }
 
-fn moved(key: &Bytes, to: NodeNumber) -> Reply {
+fn moved(key: &Word, to: NodeNumber) -> Reply {
     Reply::Error(format!("MOVED {} 127.0.0.1:{}", key_slot(key), 7000 + to).into())
 }
 
@@ -152,7 +152,7 @@ fn slots_reply(low: NodeNumber, high: NodeNumber) -> Reply {
 impl Bench {
     fn new(
         client: Client,
-        rule: impl FnMut(u64, NodeNumber, &[Bytes]) -> Answer + 'static,
+        rule: impl FnMut(u64, NodeNumber, &[Word]) -> Answer + 'static,
     ) -> Self {
         Self {
             client,
@@ -664,7 +664,7 @@ fn zipf_keys_are_shared_and_uneven() {
 #[test]
 fn the_audit_reads_every_key_once_from_its_owner() {
     let key = |number: u32| {
-        let key = Bytes::from(format!("k{number}"));
+        let key = Word::from(format!("k{number}"));
         WrittenKey {
             digest: key_digest(&key),
             slot: key_slot(&key),

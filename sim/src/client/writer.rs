@@ -219,7 +219,7 @@ impl Writer {
         if let Some(task) = &mut self.task {
             task.requests = task.requests.saturating_add(1);
             task.asked_last = node;
-            self.links.send(node, task.work.command(), actions);
+            self.links.send(node, task.work.command.clone(), actions);
         }
     }
 
@@ -416,7 +416,7 @@ impl Writer {
             client: self.number,
             number: task.work.number,
             issued_us: task.issued_us,
-            write: task.work.write_digest(),
+            write: task.work.write,
             key: task.work.key_digest,
             slot: task.work.slot,
             node: Some(task.asked_last),

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
+use redrill_node::Word;
 use redrill_node::CommandLine;
 
 use crate::plan::Plan;
@@ -45,7 +45,7 @@ impl Command {
     pub(super) fn new(text: String) -> Self {
         let words = text
             .split(' ')
-            .map(|word| Bytes::copy_from_slice(word.as_bytes()))
+            .map(|word| Word::copy_from_slice(word.as_bytes()))
             .collect();
         Self {
             words,

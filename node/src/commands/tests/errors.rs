@@ -98,7 +98,7 @@ fn bytes_that_are_no_text_are_refused_like_any_other() {
         vec![b""],
         vec![b"GET", b"\xff\x00"],
     ] {
-        let command: CommandLine = command.into_iter().map(Bytes::copy_from_slice).collect();
+        let command: CommandLine = command.into_iter().map(Word::copy_from_slice).collect();
         let wire_len = command_len(&command);
         lone.give(Input::Command {
             client: ALICE,
@@ -108,7 +108,7 @@ fn bytes_that_are_no_text_are_refused_like_any_other() {
     }
     lone.give(Input::Command {
         client: ALICE,
-        command: Vec::new(),
+        command: [].into(),
         wire_len: 0,
     });
     lone.end_turn();
@@ -140,7 +140,7 @@ proptest::proptest! {
         let mut lone = serving();
         lone.attach_replica();
         for (number, line) in lines.into_iter().enumerate() {
-            let command: CommandLine = line.into_iter().map(Bytes::from).collect();
+            let command: CommandLine = line.into_iter().map(Word::from).collect();
             let wire_len = command_len(&command);
             let client = [ALICE, BOB, REPLICA][number % 3];
             lone.give(Input::Command { client, command, wire_len });

@@ -155,7 +155,7 @@ fn a_replica_does_what_its_master_says_and_nothing_on_its_own() {
     lone.become_replica();
     let mut apply = |line: &str| {
         let words = split_args(line.as_bytes()).unwrap();
-        let command: CommandLine = words.into_iter().map(Bytes::from).collect();
+        let command: CommandLine = words.into_iter().map(Word::from).collect();
         super::super::apply_from_master(&mut lone.node, &command);
     };
     apply("SELECT 0");
@@ -181,7 +181,7 @@ fn a_replica_does_what_its_master_says_and_nothing_on_its_own() {
     ]);
     let mut apply = |line: &str| {
         let words = split_args(line.as_bytes()).unwrap();
-        let command: CommandLine = words.into_iter().map(Bytes::from).collect();
+        let command: CommandLine = words.into_iter().map(Word::from).collect();
         super::super::apply_from_master(&mut lone.node, &command);
     };
     // The master's clock may be behind: to it the key is still there.

@@ -278,11 +278,11 @@ fn every_command_answers_to_its_own_name() {
     for spec in super::super::spec::commands() {
         let all = std::iter::once(spec).chain(spec.subcommands);
         for spec in all {
-            let words: Vec<Bytes> = spec
+            let words: Vec<Word> = spec
                 .name
                 .to_uppercase()
                 .split('|')
-                .map(|word| Bytes::from(word.to_owned()))
+                .map(|word| Word::from(word.to_owned()))
                 .collect();
             let found = super::super::spec::lookup(&words)
                 .spec()

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use crate::word::Word;
 use indexmap::IndexSet;
 use rustc_hash::FxBuildHasher;
 
@@ -67,7 +67,7 @@ pub fn read(bytes: &[u8]) -> Result<Rdb, RdbError> {
 #[derive(Default)]
 struct Body {
     entries: Vec<SnapshotEntry>,
-    keys: IndexSet<Bytes, FxBuildHasher>,
+    keys: IndexSet<Word, FxBuildHasher>,
     aux: Aux,
     replication_id: Option<ReplicationId>,
     replication_offset: Option<u64>,
@@ -171,12 +171,12 @@ impl<'a> Reader<'a> {
     }
 
     /// `rdbGenericLoadStringObject`
-    fn string(&mut self) -> Result<Bytes, RdbError> {
+    fn string(&mut self) -> Result<Word, RdbError> {
         let start = self.offset;
         Ok(match self.length()? {
             Length::Plain(len) => {
                 let len = string_len(start, len)?;
-                Bytes::copy_from_slice(self.take(len)?)
+                Word::copy_from_slice(self.take(len)?)
             }
             Length::Encoded(0) => i8::from_le_bytes(self.array()?).to_string().into(),
             Length::Encoded(1) => i16::from_le_bytes(self.array()?).to_string().into(),

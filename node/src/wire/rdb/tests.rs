@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
+use crate::word::Word;
 use proptest::prelude::*;
 
 use super::*;
@@ -11,7 +12,7 @@ use crate::store::Value;
 /// before the keys.
 const DUMP: &[u8] = include_bytes!("../../../tests/fixtures/dump.rdb");
 
-fn entry(key: impl Into<Bytes>, value: impl Into<Bytes>) -> SnapshotEntry {
+fn entry(key: impl Into<Word>, value: impl Into<Word>) -> SnapshotEntry {
     SnapshotEntry {
         key: key.into(),
         value: Value::String(value.into()),

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
+use crate::word::Word;
 
 use super::error::RespError;
 use super::{MAX_BULK_LEN, MAX_LINE_LEN, MAX_REPLY_DEPTH};
@@ -120,7 +120,7 @@ impl<'a> Reader<'a> {
         if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
             return Err(invalid(start, "an integer", line));
         }
-        Ok(Reply::Bulk(Bytes::copy_from_slice(line)))
+        Ok(Reply::Bulk(Word::copy_from_slice(line)))
     }
 
     fn verbatim(&mut self) -> Result<Reply, Stop> {
@@ -132,14 +132,14 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn present_bulk(&mut self) -> Result<Bytes, Stop> {
+    fn present_bulk(&mut self) -> Result<Word, Stop> {
         let start = self.offset;
         let null = || invalid(start, "a length from 0", b"-1");
         self.bulk()?.ok_or_else(null)
     }
 
     /// The length, the bytes and the line break after them; `None` for the null bulk.
-    fn bulk(&mut self) -> Result<Option<Bytes>, Stop> {
+    fn bulk(&mut self) -> Result<Option<Word>, Stop> {
         let start = self.offset;
         let Some(len) = self.count(true)? else {
             return Ok(None);
@@ -160,7 +160,7 @@ impl<'a> Reader<'a> {
                 return Err(invalid(end, "a line break after the bulk", shown));
             }
         }
-        Ok(Some(Bytes::copy_from_slice(bytes)))
+        Ok(Some(Word::copy_from_slice(bytes)))
     }
 
     /// A number of elements or bytes; `None` for -1 where that stands for a null.

@@ -1,6 +1,7 @@
 //! Requests: what a server reads from its clients and a replica from its master.
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BytesMut};
+use crate::word::Word;
 
 use super::error::RespError;
 use super::number::string_to_i64;
@@ -34,7 +35,7 @@ pub struct RequestDecoder {
     words_left: i64,
     /// Length of the word under way, once known.
     pub(super) word_len: Option<usize>,
-    pub(super) words: CommandLine,
+    pub(super) words: Vec<Word>,
     pub(super) wire_len: usize,
     from_master: bool,
     authenticated: bool,
@@ -140,7 +141,7 @@ impl RequestDecoder {
         if words.is_empty() {
             return Ok(Step::Again);
         }
-        Ok(Step::Done(words.into_iter().map(Bytes::from).collect()))
+        Ok(Step::Done(words.into_iter().map(Word::from).collect()))
     }
 
     /// `*<count>`, the start of `processMultibulkBuffer`.
@@ -184,7 +185,7 @@ impl RequestDecoder {
         if len > 16384 && !self.authenticated {
             return Err(RespError::UnauthenticatedBulkLength);
         }
-        let held = self.wire_len + self.words.len() * size_of::<Bytes>();
+        let held = self.wire_len + self.words.len() * size_of::<Word>();
         if !self.from_master && held.saturating_add(len) > MAX_REQUEST_LEN {
             return Err(RespError::RequestTooLong);
         }
@@ -199,9 +200,9 @@ impl RequestDecoder {
             return Step::Wait;
         }
         let word = if len >= BIG_WORD_LEN {
-            buf.split_to(len).freeze()
+            Word::from(buf.split_to(len).freeze())
         } else {
-            let word = Bytes::copy_from_slice(&buf[..len]);
+            let word = Word::copy_from_slice(&buf[..len]);
             buf.advance(len);
             word
         };
@@ -213,7 +214,7 @@ impl RequestDecoder {
         if self.words_left > 0 {
             return Step::Again;
         }
-        Step::Done(std::mem::take(&mut self.words))
+        Step::Done(std::mem::take(&mut self.words).into())
     }
 
     fn consume(&mut self, buf: &mut BytesMut, len: usize) {

@@ -21,7 +21,7 @@ pub(super) enum Parcel {
         snapshot: Snapshot,
     },
     Continue(ReplicationId),
-    Stream(Arc<CommandLine>),
+    Stream(CommandLine),
 }
 
 /// An established connection and what is under way on it.

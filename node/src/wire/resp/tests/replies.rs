@@ -1,4 +1,5 @@
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
+use crate::word::Word;
 use proptest::prelude::*;
 
 use super::*;
@@ -132,7 +133,7 @@ fn a_bad_reply_is_named_with_its_place() {
 
 /// Replies that read back as they were: RESP3, without what it has no own form for.
 pub(super) fn any_reply() -> impl Strategy<Value = Reply> {
-    let bytes = proptest::collection::vec(any::<u8>(), 0..20).prop_map(Bytes::from);
+    let bytes = proptest::collection::vec(any::<u8>(), 0..20).prop_map(Word::from);
     let leaf = prop_oneof![
         "[ -~]{0,20}".prop_map(|text| Reply::Simple(text.into())),
         "[ -~]{0,20}".prop_map(|text| Reply::Error(text.into())),

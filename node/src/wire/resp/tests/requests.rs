@@ -1,4 +1,5 @@
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, BytesMut};
+use crate::word::Word;
 use proptest::prelude::*;
 
 use super::*;
@@ -56,7 +57,7 @@ fn decode(bytes: &[u8]) -> Decoded {
 fn commands(bytes: &[u8]) -> Vec<String> {
     let decoded = decode(bytes);
     assert_eq!(decoded.error, None);
-    let shown = |word: &Bytes| word.escape_ascii().to_string();
+    let shown = |word: &Word| word.escape_ascii().to_string();
     let joined = |request: &Request| {
         request
             .command
@@ -82,7 +83,7 @@ fn a_multibulk_command_is_read_with_its_length_on_the_wire() {
         .map(|request| request.wire_len)
         .collect();
     assert_eq!(lens, [26, 14]);
-    assert_eq!(decoded.requests[0].command, ["SET", "k", ""]);
+    assert_eq!(*decoded.requests[0].command, ["SET", "k", ""]);
     assert_eq!(decoded.unfinished, 10);
 }
 
@@ -176,7 +177,7 @@ fn a_request_of_more_than_a_gibibyte_is_refused_before_it_is_held() {
         assert_eq!(decoder.next(&mut buf), Ok(None));
         // Pretend that the word arrived.
         decoder.wire_len += 536_870_002;
-        decoder.words.push(Bytes::new());
+        decoder.words.push(Word::new());
         decoder.word_len = None;
     }
     buf.put_slice(b"$20000\r\n");
@@ -270,7 +271,7 @@ proptest! {
         prop_assert_eq!(out.len(), command_len(&words));
         let decoded = decode(&out);
         prop_assert_eq!(decoded.requests.len(), 1);
-        prop_assert_eq!(&decoded.requests[0].command, &words);
+        prop_assert_eq!(&*decoded.requests[0].command, &*words);
         prop_assert_eq!(decoded.requests[0].wire_len, out.len());
     }
 
