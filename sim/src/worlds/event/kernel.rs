@@ -1,23 +1,27 @@
 //! The clock, the queue, and who is told what comes due.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use redrill_node::{
-    Action, Bug, CommandLine, Config, ConfigError, Fact, Mono, Node, Now, Reply, SavedState, Seed,
+    Action, Bug, CommandLine, Config, ConfigError, Mono, Node, Now, Reply, SavedState, Seed,
     WallMillis,
 };
 
 use super::connections::{Connections, End, Notice, Port, WireIndex};
 use super::host::{Descriptor, Host, LoopState};
-use super::queue::Queue;
+use super::queue::{Due, Queue};
 use super::wire::Parcel;
 use crate::client::{Client, ClientAction, ClientInput, ConnectionId};
 use crate::disk::HostDisk;
 use crate::network::{HostNumber, Network};
+use crate::operator;
+use crate::recorder::{Answer, Recorder};
 use crate::tcp::{NEVER, Side};
-use crate::trace::{NodeNumber, ProcessChange, StateLoad};
+use crate::trace::{NodeNumber, StateLoad};
 use crate::world::Ticket;
 
 /// Something to come.
@@ -31,32 +35,8 @@ pub(super) enum Event {
     Timer(NodeNumber),
     /// A process goes on: its sleep is over, or its disk is done.
     Resume(NodeNumber),
-    /// A client wants to be woken.
-    Client(u16),
     /// An operator's patience is over.
     Impatient(Ticket, WireIndex),
-}
-
-/// What the world tells whoever directs it.
-#[derive(Debug)]
-pub(super) enum Report {
-    /// A node reported something.
-    Fact(NodeNumber, Fact),
-    /// A node's state file was written.
-    StateSaved {
-        node: NodeNumber,
-        synced: bool,
-        current_epoch: u64,
-        last_vote_epoch: u64,
-    },
-    /// A client has something to tell: an operation ended, or the audit read a key.
-    Client(ClientAction),
-    /// An operator's command was answered.
-    Answered(Ticket, Reply),
-    /// An operator's command will not be answered.
-    Unanswered(Ticket, &'static str),
-    /// A process goes on after `DEBUG SLEEP`.
-    Process(NodeNumber, ProcessChange),
 }
 
 /// A node's disk: its state file as written, and as it would survive a loss of power.
@@ -95,8 +75,16 @@ impl Disk {
 pub(super) struct ClientHost {
     pub(super) client: Client,
     host: HostNumber,
-    wires: Vec<(ConnectionId, WireIndex)>,
+    /// By number of the connection.
+    wires: Vec<Option<WireIndex>>,
     wake_at_us: u64,
+}
+
+impl ClientHost {
+    /// A connection is no more.
+    fn forget(&mut self, connection: ConnectionId) -> Option<WireIndex> {
+        self.wires.get_mut(connection.0 as usize)?.take()
+    }
 }
 
 /// Everything that runs, and the clock it runs by.
@@ -114,7 +102,7 @@ pub(super) struct Kernel {
     /// The addresses of all hosts, nodes first.
     pub(super) ips: Vec<IpAddr>,
     pub(super) epoch_ms: i64,
-    pub(super) reports: Vec<(u64, Report)>,
+    pub(super) recorder: Rc<RefCell<Recorder>>,
     client_actions: Vec<ClientAction>,
     /// Buffers that are used again and again.
     pub(super) actions: Vec<Action>,
@@ -141,7 +129,7 @@ impl Kernel {
             addresses,
             ips,
             epoch_ms,
-            reports: Vec::new(),
+            recorder: Rc::new(RefCell::new(Recorder::new())),
             client_actions: Vec::new(),
             actions: Vec::new(),
             written: Vec::new(),
@@ -151,17 +139,24 @@ impl Kernel {
     /// Runs what is due next, if that is at `limit_us` at the latest; otherwise moves the clock
     /// there. False in that case.
     pub(super) fn step(&mut self, limit_us: u64) -> bool {
-        let Some((at_us, event)) = self.queue.pop_until(limit_us) else {
+        let Some((at_us, due)) = self.queue.pop_until(limit_us) else {
             self.now_us = self.now_us.max(limit_us);
+            self.queue.pass(self.now_us);
             return false;
         };
         self.now_us = at_us;
+        let event = match due {
+            Due::Entry(event) => event,
+            Due::Alarm(client) => {
+                self.client_due(client);
+                return true;
+            }
+        };
         match event {
             Event::Connection(wire, notice) => self.connection_due(wire, notice),
             Event::Turn(node) => self.turn_due(node),
             Event::Timer(node) => self.timer_due(node),
             Event::Resume(node) => self.resume_due(node),
-            Event::Client(client) => self.client_due(client),
             Event::Impatient(ticket, wire) => self.unanswered(ticket, wire, "no answer in time"),
         }
         true
@@ -207,7 +202,7 @@ impl Kernel {
         let wake_at_us = client.next_wake_us().max(self.now_us);
         let number = self.clients.len() as u16;
         if wake_at_us != NEVER {
-            self.queue.push(wake_at_us, Event::Client(number));
+            self.queue.set_alarm(number, wake_at_us);
         }
         self.clients.push(ClientHost {
             client,
@@ -248,16 +243,14 @@ impl Kernel {
         self.hosts[usize::from(node)].starts
     }
 
-    pub(super) fn report(&mut self, report: Report) {
-        self.reports.push((self.now_us, report));
+    /// Notes what became of an operator's command.
+    fn answered(&mut self, ticket: Ticket, text: String, failed: bool) {
+        let answer = Answer { text, failed };
+        self.recorder.borrow_mut().answered(ticket, answer);
     }
 
     fn client_due(&mut self, number: u16) {
-        let host = &mut self.clients[usize::from(number)];
-        if host.wake_at_us != self.now_us {
-            return;
-        }
-        host.wake_at_us = NEVER;
+        self.clients[usize::from(number)].wake_at_us = NEVER;
         self.tell_client(number, ClientInput::Wake);
     }
 
@@ -280,45 +273,39 @@ impl Kernel {
         let wake_at_us = host.client.next_wake_us();
         if wake_at_us != NEVER && wake_at_us != host.wake_at_us {
             host.wake_at_us = wake_at_us.max(self.now_us);
-            self.queue.push(host.wake_at_us, Event::Client(number));
+            self.queue.set_alarm(number, host.wake_at_us);
         }
     }
 
     fn carry_out_for_client(&mut self, number: u16, action: ClientAction) {
-        let wire_of = |host: &ClientHost, wanted: ConnectionId| {
-            let found = host
-                .wires
-                .iter()
-                .find(|(connection, _)| *connection == wanted);
-            found.map(|&(_, wire)| wire)
-        };
         let host = &mut self.clients[usize::from(number)];
         match action {
             ClientAction::Connect { connection, node } => {
                 let end = End::Client(number, connection);
                 let from = host.host;
                 let wire = self.dial(from, node, Port::Client, end, true);
-                self.clients[usize::from(number)]
-                    .wires
-                    .push((connection, wire));
+                let wires = &mut self.clients[usize::from(number)].wires;
+                let place = connection.0 as usize;
+                wires.resize(wires.len().max(place + 1), None);
+                wires[place] = Some(wire);
             }
             ClientAction::Send {
                 connection,
                 command,
             } => {
-                if let Some(wire) = wire_of(host, connection) {
+                if let Some(&Some(wire)) = host.wires.get(connection.0 as usize) {
                     self.write(wire, Side::Opener, Parcel::Command(command));
                     self.flush(wire, Side::Opener);
                 }
             }
             ClientAction::Close { connection } => {
-                if let Some(wire) = wire_of(host, connection) {
-                    host.wires.retain(|(held, _)| *held != connection);
+                if let Some(wire) = host.forget(connection) {
                     self.close(wire, Side::Opener);
                 }
             }
             ClientAction::Done(_) | ClientAction::Audited { .. } => {
-                self.report(Report::Client(action));
+                let mut recorder = self.recorder.borrow_mut();
+                recorder.client_action(self.now_us, &action);
             }
         }
     }
@@ -355,8 +342,7 @@ impl Kernel {
 
     /// A client's connection could not be made, or ended.
     pub(super) fn client_lost(&mut self, number: u16, connection: ConnectionId, wire: WireIndex) {
-        let host = &mut self.clients[usize::from(number)];
-        host.wires.retain(|(held, _)| *held != connection);
+        self.clients[usize::from(number)].forget(connection);
         self.close(wire, Side::Opener);
         self.tell_client(number, ClientInput::Broken(connection));
     }
@@ -383,7 +369,8 @@ impl Kernel {
         match self.next(wire, Side::Opener) {
             Found::Parcel(Parcel::Reply(reply)) => {
                 self.close(wire, Side::Opener);
-                self.report(Report::Answered(ticket, reply));
+                let failed = matches!(reply, Reply::Error(_));
+                self.answered(ticket, operator::show(&reply), failed);
             }
             Found::Closed | Found::Broken(_) => {
                 self.unanswered(ticket, wire, "the connection was lost");
@@ -396,7 +383,7 @@ impl Kernel {
     pub(super) fn unanswered(&mut self, ticket: Ticket, wire: WireIndex, why: &'static str) {
         if self.connections.end(wire, Side::Opener) == End::Operator(ticket) {
             self.close(wire, Side::Opener);
-            self.report(Report::Unanswered(ticket, why));
+            self.answered(ticket, why.to_owned(), true);
         }
     }
 

@@ -4,6 +4,7 @@
 //! bytes they stand for, and nothing runs where nothing happens. The turns of a node's event loop
 //! are those of `redrill_server`: what is readable, then timers, then the end of the turn.
 
+mod alarms;
 mod connections;
 mod host;
 mod kernel;

@@ -1,13 +1,34 @@
 //! What happens when: the queue of a discrete-event scheduler.
+//!
+//! Three kinds of things come due, and each has the cheapest place that keeps the order: what is
+//! due at this very time stands in line, what each client waits for next replaces what it waited
+//! for before, and everything else is in a heap.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
+
+use super::alarms::Alarms;
 
 /// Things to come, in order of time; what is due at one time, in the order it was put in.
 #[derive(Debug)]
 pub(super) struct Queue<T> {
     heap: BinaryHeap<Reverse<Entry<T>>>,
+    /// What was put in to happen at once: after everything of `heap` and `alarms` that is due
+    /// now, which was put in before.
+    at_once: VecDeque<T>,
+    alarms: Alarms,
+    now_us: u64,
     sequence: u64,
+    taken: u64,
+}
+
+/// What is due.
+#[derive(PartialEq, Eq, Debug)]
+pub(super) enum Due<T> {
+    /// Something that was put in.
+    Entry(T),
+    /// The alarm of that number.
+    Alarm(u16),
 }
 
 #[derive(Debug)]
@@ -21,11 +42,19 @@ impl<T> Queue<T> {
     pub(super) const fn new() -> Self {
         Self {
             heap: BinaryHeap::new(),
+            at_once: VecDeque::new(),
+            alarms: Alarms::new(),
+            now_us: 0,
             sequence: 0,
+            taken: 0,
         }
     }
 
     pub(super) fn push(&mut self, at_us: u64, what: T) {
+        if at_us <= self.now_us {
+            self.at_once.push_back(what);
+            return;
+        }
         self.sequence += 1;
         self.heap.push(Reverse(Entry {
             at_us,
@@ -34,30 +63,60 @@ impl<T> Queue<T> {
         }));
     }
 
+    /// Sets an alarm, in place of the one it had. Not before now.
+    pub(super) fn set_alarm(&mut self, number: u16, at_us: u64) {
+        self.sequence += 1;
+        self.alarms.set(number, at_us, self.sequence);
+    }
+
     /// How many things were taken out.
-    pub(super) fn taken(&self) -> u64 {
-        self.sequence - self.heap.len() as u64
+    pub(super) const fn taken(&self) -> u64 {
+        self.taken
     }
 
-    /// When the next thing is due.
-    pub(super) fn next_us(&self) -> Option<u64> {
-        self.heap.peek().map(|Reverse(entry)| entry.at_us)
-    }
-
-    /// The next thing, if it is due at `limit_us` at the latest.
-    pub(super) fn pop_until(&mut self, limit_us: u64) -> Option<(u64, T)> {
-        if self.next_us()? > limit_us {
+    /// The next thing, if it is due at `limit_us` at the latest, and when.
+    pub(super) fn pop_until(&mut self, limit_us: u64) -> Option<(u64, Due<T>)> {
+        let entry = self
+            .heap
+            .peek()
+            .map_or((u64::MAX, u64::MAX), |Reverse(entry)| entry.rank());
+        let alarm = self.alarms.first();
+        let next_us = entry.0.min(alarm.0);
+        if next_us > self.now_us
+            && self.now_us <= limit_us
+            && let Some(what) = self.at_once.pop_front()
+        {
+            self.taken += 1;
+            return Some((self.now_us, Due::Entry(what)));
+        }
+        if next_us > limit_us {
             return None;
         }
-        self.heap
-            .pop()
-            .map(|Reverse(entry)| (entry.at_us, entry.what))
+        self.now_us = self.now_us.max(next_us);
+        self.taken += 1;
+        if alarm < entry {
+            let number = self.alarms.pop()?;
+            return Some((next_us, Due::Alarm(number)));
+        }
+        let Reverse(entry) = self.heap.pop()?;
+        Some((next_us, Due::Entry(entry.what)))
+    }
+
+    /// Nothing is put in for a time before `now_us` any more.
+    pub(super) fn pass(&mut self, now_us: u64) {
+        self.now_us = self.now_us.max(now_us);
+    }
+}
+
+impl<T> Entry<T> {
+    const fn rank(&self) -> (u64, u64) {
+        (self.at_us, self.sequence)
     }
 }
 
 impl<T> PartialEq for Entry<T> {
     fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
+        self.rank() == other.rank()
     }
 }
 
@@ -71,7 +130,7 @@ impl<T> PartialOrd for Entry<T> {
 
 impl<T> Ord for Entry<T> {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at_us, self.sequence).cmp(&(other.at_us, other.sequence))
+        self.rank().cmp(&other.rank())
     }
 }
 
@@ -86,11 +145,28 @@ mod tests {
             queue.push(at_us, what);
         }
         let mut order = Vec::new();
-        while let Some(next) = queue.pop_until(4) {
-            order.push(next);
+        while let Some((at_us, what)) = queue.pop_until(4) {
+            if what == Due::Entry('b') {
+                queue.push(at_us, 'e');
+            }
+            order.push((at_us, what));
         }
-        assert_eq!(order, [(3, 'b'), (3, 'd')]);
-        assert_eq!(queue.next_us(), Some(5));
-        assert_eq!(queue.pop_until(9), Some((5, 'a')));
+        let expected = ['b', 'd', 'e'].map(|what| (3, Due::Entry(what)));
+        assert_eq!(order, expected);
+        assert_eq!(queue.pop_until(9), Some((5, Due::Entry('a'))));
+        assert_eq!(queue.taken(), 4);
+    }
+
+    #[test]
+    fn an_alarm_that_is_set_anew_goes_off_once() {
+        let mut queue = Queue::<char>::new();
+        queue.set_alarm(1, 5);
+        queue.push(7, 'a');
+        queue.set_alarm(0, 7);
+        queue.set_alarm(1, 7);
+        assert_eq!(queue.pop_until(6), None);
+        let order: Vec<_> = std::iter::from_fn(|| queue.pop_until(9)).collect();
+        let expected = [Due::Entry('a'), Due::Alarm(0), Due::Alarm(1)].map(|what| (7, what));
+        assert_eq!(order, expected);
     }
 }

@@ -12,13 +12,13 @@ use redrill_node::{
 };
 
 use super::connections::Port;
-use super::kernel::{Disk, Kernel, Report};
-use crate::client::{Client, ClientAction, Setup};
+use super::kernel::{Disk, Kernel};
+use crate::client::{Client, Setup};
 use crate::disk::HostDisk;
 use crate::network::Network;
 use crate::rng::{Purpose, Streams};
 use crate::scenario::{ClientSpec, Keys, Latency, Network as Links, NodeSpec, Workload};
-use crate::trace::Outcome;
+use crate::trace::{Event, Outcome, Record};
 
 const NODES: u16 = 6;
 
@@ -184,23 +184,23 @@ fn run_until(kernel: &mut Kernel, at_us: u64) {
     while kernel.step(at_us) {}
 }
 
-fn facts(kernel: &Kernel) -> impl Iterator<Item = (u64, u16, &Fact)> {
-    kernel
-        .reports
-        .iter()
-        .filter_map(|(at_us, report)| match report {
-            Report::Fact(node, fact) => Some((*at_us, *node, fact)),
-            Report::StateSaved { .. }
-            | Report::Client(..)
-            | Report::Answered(..)
-            | Report::Unanswered(..)
-            | Report::Process(..) => None,
+fn records(kernel: &Kernel) -> Vec<Record> {
+    kernel.recorder.borrow().since(0).to_vec()
+}
+
+fn facts(kernel: &Kernel) -> impl Iterator<Item = (u64, u16, Fact)> {
+    records(kernel)
+        .into_iter()
+        .filter_map(|record| match record.event {
+            Event::Node { node, fact } => Some((record.at_us, node, fact)),
+            _ => None,
         })
 }
 
 fn acknowledged(kernel: &Kernel) -> usize {
-    let done = kernel.reports.iter().filter(|(_, report)| match report {
-        Report::Client(ClientAction::Done(operation)) => operation.outcome == Outcome::Ok,
+    let records = records(kernel);
+    let done = records.iter().filter(|record| match record.event {
+        Event::Operation(operation) => operation.outcome == Outcome::Ok,
         _ => false,
     });
     done.count()
@@ -273,7 +273,7 @@ fn the_same_seed_makes_the_same_run() {
         run_until(&mut kernel, 6_000_000);
         kernel.power_off(2);
         run_until(&mut kernel, 12_000_000);
-        format!("{:?}", kernel.reports)
+        format!("{:?}", records(&kernel))
     };
     assert_eq!(run(), run());
 }

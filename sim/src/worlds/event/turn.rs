@@ -8,7 +8,7 @@ use redrill_node::{Action, ClientId, FromMaster, Input, LinkFailure, LinkId, ToM
 
 use super::connections::{End, Port, WireIndex};
 use super::host::{Descriptor, LoopState};
-use super::kernel::{Event, Kernel, Report, State};
+use super::kernel::{Event, Kernel, State};
 use super::wire::{Found, Parcel};
 use crate::scenario::StallKind;
 use crate::tcp::{Break, Side};
@@ -84,7 +84,9 @@ impl Kernel {
         match host.loop_state {
             LoopState::Sleeping { until_us } if until_us <= now_us => {
                 host.loop_state = LoopState::Polling;
-                self.report(Report::Process(node, ProcessChange::Resumed));
+                let mut recorder = self.recorder.borrow_mut();
+                recorder.process(now_us, node, ProcessChange::Resumed);
+                drop(recorder);
                 self.go_on(node);
             }
             LoopState::Syncing { until_us } if until_us <= now_us => {
@@ -150,12 +152,12 @@ impl Kernel {
         let mut flow = Flow::GoesOn;
         for action in actions.drain(..) {
             match action {
-                Action::Note(fact) => self.reports.push((now_us, Report::Fact(node, fact))),
+                Action::Note(fact) => self.recorder.borrow_mut().fact(now_us, node, fact),
                 Action::Sleep { duration_us } => {
                     let until_us = now_us + duration_us;
                     host.loop_state = LoopState::Sleeping { until_us };
                     let stalled = ProcessChange::Stalled(StallKind::DebugSleep);
-                    self.reports.push((now_us, Report::Process(node, stalled)));
+                    self.recorder.borrow_mut().process(now_us, node, stalled);
                     self.queue.push(until_us, Event::Resume(node));
                     flow = Flow::Sleeps;
                 }
@@ -231,12 +233,9 @@ impl Kernel {
         if synced {
             disk.durable.clone_from(&disk.written);
         }
-        self.report(Report::StateSaved {
-            node,
-            synced,
-            current_epoch,
-            last_vote_epoch,
-        });
+        let mut recorder = self.recorder.borrow_mut();
+        recorder.state_saving(node, current_epoch, last_vote_epoch);
+        recorder.state_saved(self.now_us, node, synced);
     }
 
     /// Waits for a descriptor or the next timer.
@@ -516,7 +515,7 @@ impl Kernel {
                     self.close(wire, side);
                 }
             }
-            Action::Note(fact) => self.report(Report::Fact(node, fact)),
+            Action::Note(fact) => self.recorder.borrow_mut().fact(self.now_us, node, fact),
             // Both were dealt with where they came up.
             Action::Persist { .. } | Action::Sleep { .. } => {}
         }

@@ -8,14 +8,13 @@ use std::rc::Rc;
 use redrill_node::{CommandLine, NodeView};
 
 use super::connections::Port;
-use super::kernel::{Disk, Kernel, Report};
+use super::kernel::{Disk, Kernel};
 use crate::client::{Client, Setup, WrittenKey};
 use crate::director::Director;
 use crate::disk::HostDisk;
 use crate::network::{HostNumber, Network};
-use crate::operator;
 use crate::plan::Plan;
-use crate::recorder::{Answer, Recorder};
+use crate::recorder::Recorder;
 use crate::run::Ended;
 use crate::scenario::{CrashKind, Latency, Scenario};
 use crate::trace::{NodeNumber, StateLoad};
@@ -28,15 +27,19 @@ pub(crate) fn run(scenario: &Scenario, plan: &Plan, hosts: Hosts) -> Ended {
     let mut director = Director::new(scenario, plan, world.hosts, Rc::clone(&recorder));
     while !director.is_done() {
         let until_us = director.next_wake_us();
-        while world.kernel.step(until_us) {
-            let recorded = world.pass_on_reports();
-            if recorded && director.is_listening() {
-                break;
+        if director.is_listening() {
+            let heard = recorder.borrow().len();
+            while world.kernel.step(until_us) {
+                let recorder = recorder.borrow();
+                if recorder.len() > heard || recorder.has_answers() {
+                    break;
+                }
             }
+        } else {
+            while world.kernel.step(until_us) {}
         }
         let now_us = world.kernel.now_us;
         director.wake(now_us, &mut world);
-        world.pass_on_reports();
     }
     let not_formed = director.not_formed().map(str::to_owned);
     let records = recorder.borrow_mut().take_records();
@@ -82,7 +85,7 @@ impl<'a> EventWorld<'a> {
             .chain(clients)
             .collect();
         let kernel = Kernel::new(network, disks.collect(), ports, ips, plan.epoch_ms);
-        let recorder = Rc::new(RefCell::new(Recorder::new()));
+        let recorder = Rc::clone(&kernel.recorder);
         Self {
             scenario,
             plan,
@@ -93,50 +96,6 @@ impl<'a> EventWorld<'a> {
             auditor: None,
             clients: 0,
         }
-    }
-
-    /// Writes down what the kernel reported. True if there was anything.
-    fn pass_on_reports(&mut self) -> bool {
-        if self.kernel.reports.is_empty() {
-            return false;
-        }
-        let mut recorder = self.recorder.borrow_mut();
-        for (at_us, report) in self.kernel.reports.drain(..) {
-            match report {
-                Report::Fact(node, fact) => recorder.fact(at_us, node, fact),
-                Report::StateSaved {
-                    node,
-                    synced,
-                    current_epoch,
-                    last_vote_epoch,
-                } => {
-                    recorder.state_saving(node, current_epoch, last_vote_epoch);
-                    recorder.state_saved(at_us, node, synced);
-                }
-                Report::Client(action) => recorder.client_action(at_us, &action),
-                Report::Answered(ticket, reply) => {
-                    let failed = matches!(reply, redrill_node::Reply::Error(_));
-                    recorder.answered(
-                        ticket,
-                        Answer {
-                            text: operator::show(&reply),
-                            failed,
-                        },
-                    );
-                }
-                Report::Unanswered(ticket, why) => {
-                    recorder.answered(
-                        ticket,
-                        Answer {
-                            text: why.to_owned(),
-                            failed: true,
-                        },
-                    );
-                }
-                Report::Process(node, change) => recorder.process(at_us, node, change),
-            }
-        }
-        true
     }
 }
 
