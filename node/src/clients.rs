@@ -4,10 +4,13 @@ mod pause;
 mod stats;
 mod wait;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use crate::word::Word;
+
+use indexmap::IndexMap;
+use rustc_hash::FxBuildHasher;
 
 use crate::action::Action;
 use crate::commands::{self, Spec};
@@ -30,7 +33,8 @@ pub(crate) use self::wait::{Wait, note_wait, redirect_blocked, unblock_waiting, 
 /// The clients of a node, and what it counted of them.
 #[derive(Debug, Default)]
 pub(crate) struct Clients {
-    table: BTreeMap<ClientId, Client>,
+    /// The oldest first.
+    table: IndexMap<ClientId, Client, FxBuildHasher>,
     /// Clients blocked in `WAIT`, the newest first (`clients_waiting_acks`).
     waiting: VecDeque<ClientId>,
     /// Clients whose command a pause holds back.
@@ -199,7 +203,7 @@ pub(crate) fn accepted(node: &mut Node, client: ClientId, peer: SocketAddr) {
 /// A client's connection ended.
 pub(crate) fn closed(node: &mut Node, client: ClientId) {
     let clients = &mut node.clients;
-    let Some(gone) = clients.table.remove(&client) else {
+    let Some(gone) = clients.table.shift_remove(&client) else {
         return;
     };
     if gone.is_blocked() {

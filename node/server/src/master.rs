@@ -198,8 +198,8 @@ fn skip_empty_lines(input: &mut BytesMut) {
 mod tests {
     use std::sync::Arc;
 
-    use redrill_node::Word;
     use proptest::prelude::*;
+    use redrill_node::Word;
     use redrill_node::store::Value;
     use redrill_node::wire::resp::encode_command;
     use redrill_node::{Snapshot, SnapshotEntry};
@@ -230,9 +230,7 @@ mod tests {
     fn snapshot() -> Snapshot {
         let entry = SnapshotEntry {
             key: Word::from_static(b"key"),
-            value: Value::String(Word::from_static(
-                b"mark-mark-mark-mark-mark-mark-mark-mar",
-            )),
+            value: Value::String(Word::from_static(b"mark-mark-mark-mark-mark-mark-mark-mar")),
             expires_at_ms: Some(1_800_000_000_000),
         };
         Snapshot {

@@ -13,8 +13,8 @@ mod support;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use redrill_node::Word;
 use redrill_node::Reply;
+use redrill_node::Word;
 use redrill_node::wire::resp::encode_command;
 use support::memory::Wire;
 use support::{Client, Event, Host, eventually, lone_master, simulate};

@@ -22,7 +22,14 @@ pub(crate) struct Call<'a> {
     pub(crate) words: &'a [Word],
     origin: Origin,
     effect: Effect,
-    written: Vec<u64>,
+    written: Written,
+}
+
+/// The digests of what a command wrote. Most write one value.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    first: Option<u64>,
+    more: Vec<u64>,
 }
 
 /// Who sent a command.
@@ -51,7 +58,7 @@ pub(super) enum Effect {
 pub(super) struct Done {
     pub(super) answer: Result<Option<Reply>, CommandError>,
     pub(super) effect: Effect,
-    pub(super) written: Vec<u64>,
+    pub(super) written: Written,
 }
 
 /// Runs a command.
@@ -62,7 +69,7 @@ pub(super) fn run(node: &mut Node, origin: Origin, spec: &'static Spec, words: &
         words,
         origin,
         effect: Effect::None,
-        written: Vec::new(),
+        written: Written::default(),
     };
     let answer = match spec.run {
         Run::Answer(run) => run(&mut call).map(Some),
@@ -77,19 +84,14 @@ pub(super) fn run(node: &mut Node, origin: Origin, spec: &'static Spec, words: &
 
 impl Done {
     /// Feeds the stream, and tells the checkers where the writes stand in it.
-    pub(super) fn propagate(
-        effect: Effect,
-        written: Vec<u64>,
-        node: &mut Node,
-        words: CommandLine,
-    ) {
+    pub(super) fn propagate(effect: Effect, written: Written, node: &mut Node, words: CommandLine) {
         match effect {
             Effect::None => return,
             Effect::Verbatim => replication::propagate(node, words),
             Effect::Rewritten(words) => replication::propagate(node, words),
         }
         let offset = replication::offset(node);
-        for write in written {
+        for write in written.first.into_iter().chain(written.more) {
             node.note(Fact::Wrote { write, offset });
         }
     }
@@ -196,7 +198,11 @@ impl<'a> Call<'a> {
     /// A client wrote a value that a checker may look for later.
     pub(crate) fn wrote(&mut self, key: &[u8], value: &[u8]) {
         if self.origin != Origin::Master {
-            self.written.push(write_digest(key, value));
+            let write = write_digest(key, value);
+            match self.written.first {
+                None => self.written.first = Some(write),
+                Some(_) => self.written.more.push(write),
+            }
         }
     }
 

@@ -478,7 +478,9 @@ fn getrange(call: &mut Call<'_>) -> Outcome {
     if start > end || len == 0 {
         return Ok(Reply::Bulk(Word::new()));
     }
-    Ok(Reply::Bulk(Word::copy_from_slice(&value[start as usize..=end as usize])))
+    Ok(Reply::Bulk(Word::copy_from_slice(
+        &value[start as usize..=end as usize],
+    )))
 }
 
 fn incr(call: &mut Call<'_>) -> Outcome {

@@ -41,13 +41,7 @@ impl Backlog {
         self.len_bytes
     }
 
-    pub(super) fn push(
-        &mut self,
-        end: u64,
-        command: CommandLine,
-        wire_len: usize,
-        _digest: u64,
-    ) {
+    pub(super) fn push(&mut self, end: u64, command: CommandLine, wire_len: usize) {
         let len_bytes = wire_len as u64;
         self.entries.push_back(Entry {
             end,
@@ -88,9 +82,9 @@ mod tests {
 
     fn three() -> Backlog {
         let mut backlog = Backlog::new(100, 25);
-        backlog.push(110, word("a"), 10, 0);
-        backlog.push(120, word("b"), 10, 0);
-        backlog.push(130, word("c"), 10, 0);
+        backlog.push(110, word("a"), 10);
+        backlog.push(120, word("b"), 10);
+        backlog.push(130, word("c"), 10);
         backlog
     }
 

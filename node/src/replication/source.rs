@@ -67,10 +67,7 @@ pub(crate) fn propagate(node: &mut Node, command: impl Into<CommandLine>) {
     }
     if replication.needs_select {
         replication.needs_select = false;
-        feed(
-            node,
-            ["SELECT", "0"].map(Word::from).into(),
-        );
+        feed(node, ["SELECT", "0"].map(Word::from).into());
     }
     feed(node, command.into());
 }
@@ -118,10 +115,7 @@ pub(crate) const fn request_acks(node: &mut Node) {
 pub(super) fn ask_for_acks(node: &mut Node) {
     if node.replication.wants_acks && !clients::writes_paused(node) {
         node.replication.wants_acks = false;
-        propagate(
-            node,
-            ["REPLCONF", "GETACK", "*"].map(Word::from),
-        );
+        propagate(node, ["REPLCONF", "GETACK", "*"].map(Word::from));
     }
 }
 

@@ -11,6 +11,7 @@
 
 mod inquest;
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -159,8 +160,12 @@ pub(super) struct Audit {
 #[derive(Default)]
 pub(super) struct Bookkeeping {
     writes: Vec<Write>,
+    /// In order of time.
     executions: Vec<Execution>,
-    audits: BTreeMap<u64, Audit>,
+    /// The same by write: only a run that lost something asks.
+    by_write: OnceCell<Vec<Execution>>,
+    /// By key, as they came.
+    audits: Vec<(u64, Audit)>,
     crashes: Vec<(NodeNumber, u64, usize)>,
     deletions: Vec<(NodeNumber, u64, usize)>,
     waits: Vec<(NodeNumber, u64, u16, u64)>,
@@ -201,7 +206,7 @@ impl Bookkeeping {
     }
 
     pub(super) fn audited(&mut self, key: u64, audit: Audit) {
-        self.audits.insert(key, audit);
+        self.audits.push((key, audit));
     }
 
     pub(super) fn crashed(&mut self, node: NodeNumber, at_us: u64, place: usize) {
@@ -234,6 +239,15 @@ impl Bookkeeping {
         promotions: &[Promotion],
         findings: &mut Findings,
     ) {
+        // The audit reads in this order already; of several readings of a key the last counts.
+        self.audits.sort_by_key(|(key, _)| *key);
+        self.audits.dedup_by(|later, earlier| {
+            let same = later.0 == earlier.0;
+            if same {
+                earlier.1 = later.1;
+            }
+            same
+        });
         let acknowledged = self
             .writes
             .iter()
@@ -249,9 +263,7 @@ impl Bookkeeping {
             return;
         }
         self.writes
-            .sort_by_key(|write| (write.key, write.issued_us, write.place));
-        self.executions
-            .sort_by_key(|execution| (execution.write, execution.at_us));
+            .sort_unstable_by_key(|write| (write.key, write.issued_us, write.place));
         let inquest = Inquest {
             picture,
             histories,
@@ -260,12 +272,14 @@ impl Bookkeeping {
         };
         let mut lost: Vec<LostWrite> = Vec::new();
         let mut unread: Vec<usize> = Vec::new();
-        let mut rest = &self.writes[..];
-        while let Some(first) = rest.first() {
-            let (writes, others) =
-                rest.split_at(rest.partition_point(|write| write.key == first.key));
-            rest = others;
-            match self.audits.get(&first.key) {
+        let mut audits = self.audits.iter().peekable();
+        for writes in self.writes.chunk_by(|one, other| one.key == other.key) {
+            let Some(first) = writes.first() else {
+                continue;
+            };
+            while audits.next_if(|(key, _)| *key < first.key).is_some() {}
+            let audit = audits.next_if(|(key, _)| *key == first.key);
+            match audit.map(|(_, audit)| audit) {
                 Some(audit) if audit.node.is_some() => {
                     inquest.judge_key(writes, audit, &mut lost, findings);
                 }
@@ -292,13 +306,14 @@ impl Bookkeeping {
     }
 
     fn executions_of(&self, write: u64) -> &[Execution] {
-        let from = self
-            .executions
-            .partition_point(|execution| execution.write < write);
-        let to = self
-            .executions
-            .partition_point(|execution| execution.write <= write);
-        &self.executions[from..to]
+        let executions = self.by_write.get_or_init(|| {
+            let mut executions = self.executions.clone();
+            executions.sort_by_key(|execution| (execution.write, execution.at_us));
+            executions
+        });
+        let from = executions.partition_point(|execution| execution.write < write);
+        let to = executions.partition_point(|execution| execution.write <= write);
+        &executions[from..to]
     }
 }
 

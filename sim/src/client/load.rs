@@ -1,7 +1,7 @@
 //! What a client does: which keys, which values.
 
-use redrill_node::Word;
 use rand_distr::{Distribution, Zipf};
+use redrill_node::Word;
 use redrill_node::{CommandLine, Slot, SlotSet, key_slot, write_digest};
 use xxhash_rust::xxh3::xxh3_64;
 

@@ -7,8 +7,8 @@ use redrill_node::{CommandLine, Reply, write_digest};
 
 use super::links::Links;
 use super::load::{Load, Work};
-use super::tasks::Tasks;
 use super::slots::{Addresses, Refusal, Slots};
+use super::tasks::Tasks;
 use super::{ClientAction, ClientInput, Pace, Setup, WrittenKey};
 use crate::scenario::NodeSpec;
 use crate::trace::{ClientNumber, NodeNumber, Operation, Outcome};

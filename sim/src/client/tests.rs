@@ -150,10 +150,7 @@ fn slots_reply(low: NodeNumber, high: NodeNumber) -> Reply {
 }
 
 impl Bench {
-    fn new(
-        client: Client,
-        rule: impl FnMut(u64, NodeNumber, &[Word]) -> Answer + 'static,
-    ) -> Self {
+    fn new(client: Client, rule: impl FnMut(u64, NodeNumber, &[Word]) -> Answer + 'static) -> Self {
         Self {
             client,
             now_us: 0,

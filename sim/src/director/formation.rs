@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use redrill_node::Word;
 use redrill_node::CommandLine;
+use redrill_node::Word;
 
 use crate::plan::Plan;
 use crate::scenario::Scenario;

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
-use bytes::BytesMut;
 use crate::word::Word;
+use bytes::BytesMut;
 use proptest::prelude::*;
 
 use super::*;

@@ -1,7 +1,7 @@
 //! Requests: what a server reads from its clients and a replica from its master.
 
-use bytes::{Buf, BytesMut};
 use crate::word::Word;
+use bytes::{Buf, BytesMut};
 
 use super::error::RespError;
 use super::number::string_to_i64;

@@ -1,5 +1,5 @@
-use bytes::BytesMut;
 use crate::word::Word;
+use bytes::BytesMut;
 use proptest::prelude::*;
 
 use super::*;

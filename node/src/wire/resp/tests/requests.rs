@@ -1,5 +1,5 @@
-use bytes::{BufMut, BytesMut};
 use crate::word::Word;
+use bytes::{BufMut, BytesMut};
 use proptest::prelude::*;
 
 use super::*;
