@@ -230,9 +230,9 @@ impl Run {
             step: self.step,
             fault,
             nodes: nodes.iter().map(|name| number(name)).collect(),
-            clients: Vec::new(),
-            words: words.to_owned(),
-            cut: Vec::new(),
+            clients: [].into(),
+            words: words.into(),
+            cut: [].into(),
         };
         self.event(at_ms, event);
     }
@@ -252,8 +252,8 @@ impl Run {
             step: self.step,
             fault: FaultKind::Partition,
             nodes: inside.iter().copied().filter(|&host| host < 6).collect(),
-            clients: vec![client],
-            words: words.to_owned(),
+            clients: [client].into(),
+            words: words.into(),
             cut,
         };
         self.event(at_ms, event);

@@ -148,14 +148,14 @@ pub enum Event {
         /// What it does.
         fault: FaultKind,
         /// The nodes it touched. Empty (with no clients): it touched nothing.
-        nodes: Vec<NodeNumber>,
+        nodes: Box<[NodeNumber]>,
         /// The clients it touched.
-        clients: Vec<ClientNumber>,
+        clients: Box<[ClientNumber]>,
         /// In words, for reports: `m1 stalls (DEBUG SLEEP)`.
-        words: String,
+        words: Box<str>,
         /// Pairs of hosts between which nothing passes, sender first: nodes by number, clients
         /// after the nodes (`nodes.len() + client`). Empty unless the fault cuts links.
-        cut: Vec<(u16, u16)>,
+        cut: Box<[(u16, u16)]>,
     },
     /// A scripted fault ended.
     FaultEnded {

@@ -95,7 +95,7 @@ impl TraceHash {
         let mut hasher = canonical::Hasher::default();
         hasher.add(&trace.header);
         for record in &trace.records {
-            hasher.add(record);
+            hasher.add_record(record);
         }
         Self(hasher.finish())
     }
@@ -179,7 +179,7 @@ fn write_line(value: &impl Serialize, out: &mut impl Write) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use redrill_node::{Engine, Fact, NodeId, SlotRange, VoteRefusal};
+    use redrill_node::{Engine, Fact, NodeId, ReplicationId, SlotRange, VoteRefusal};
 
     use super::*;
     use crate::trace::{Event, NodeInfo, Operation, Outcome, Phase, StateLoad};
@@ -306,6 +306,82 @@ mod tests {
         for other in [later, other_seed, swapped, shorter] {
             assert_ne!(hash, TraceHash::of(&other));
         }
+    }
+
+    #[test]
+    fn everything_that_clients_do_changes_the_hash() {
+        let operation = Operation {
+            client: 1,
+            number: 2,
+            issued_us: 3,
+            write: None,
+            key: 4,
+            slot: 5,
+            node: None,
+            requests: 6,
+            outcome: Outcome::Ok,
+        };
+        let changes: [fn(&mut Operation); 11] = [
+            |operation| operation.client = 9,
+            |operation| operation.number = 9,
+            |operation| operation.issued_us = 9,
+            |operation| operation.write = Some(0),
+            |operation| operation.write = Some(9),
+            |operation| operation.key = 9,
+            |operation| operation.slot = 9,
+            |operation| operation.node = Some(0),
+            |operation| operation.node = Some(9),
+            |operation| operation.requests = 9,
+            |operation| operation.outcome = Outcome::Lost,
+        ];
+        let mut events = vec![Event::Operation(operation)];
+        for change in changes {
+            let mut changed = operation;
+            change(&mut changed);
+            events.push(Event::Operation(changed));
+        }
+        for (key, found, node) in [
+            (1, None, None),
+            (2, None, None),
+            (1, Some(0), None),
+            (1, Some(3), None),
+            (1, None, Some(0)),
+            (1, None, Some(1)),
+        ] {
+            events.push(Event::Audited { key, found, node });
+        }
+        let id = |place: usize| {
+            let mut bytes = [0; 20];
+            bytes[place] = 1;
+            ReplicationId(bytes)
+        };
+        for (node, id, offset, digest) in [
+            (0, id(0), 1, 2),
+            (1, id(0), 1, 2),
+            (0, id(19), 1, 2),
+            (0, id(8), 1, 2),
+            (0, id(0), 3, 2),
+            (0, id(0), 1, 3),
+        ] {
+            let fact = Fact::Stream { id, offset, digest };
+            events.push(Event::Node { node, fact });
+        }
+        for (node, write, offset) in [(0, 1, 2), (1, 1, 2), (0, 3, 2), (0, 1, 3)] {
+            let fact = Fact::Wrote { write, offset };
+            events.push(Event::Node { node, fact });
+        }
+        let mut hashes: Vec<TraceHash> = events
+            .into_iter()
+            .map(|event| {
+                let mut one = trace();
+                one.records = vec![Record { at_us: 1, event }];
+                TraceHash::of(&one)
+            })
+            .collect();
+        let count = hashes.len();
+        hashes.sort_unstable_by_key(|hash| hash.0);
+        hashes.dedup();
+        assert_eq!(hashes.len(), count);
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub fn trial(trace: &Trace, cast: &Cast, lost_writes: u64) -> Option<Trial> {
         cast,
         began_us,
         healed_us: healed_us(trace),
-        hit: cast.hit.as_ref().unwrap_or(touched),
+        hit: cast.hit.as_deref().unwrap_or(touched),
     };
     Some(Trial {
         victims: run.victims(),

@@ -101,7 +101,7 @@ fn names_of_a_drill_cannot_break_out_of_the_page() {
     trace.header.config.insert(evil.to_owned(), evil.to_owned());
     for record in &mut trace.records {
         if let redrill_sim::trace::Event::FaultBegan { words, .. } = &mut record.event {
-            *words = evil.to_owned();
+            *words = evil.into();
         }
     }
     let page = repeated_by(&trace, evil);

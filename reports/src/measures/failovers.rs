@@ -162,7 +162,7 @@ impl Evidence {
                 fault: FaultKind::Run,
                 nodes,
                 ..
-            } => self.runs.push((*step, nodes.clone())),
+            } => self.runs.push((*step, nodes.to_vec())),
             Event::FaultBegan { .. }
             | Event::FaultEnded { .. }
             | Event::Phase { .. }

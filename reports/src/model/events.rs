@@ -242,7 +242,7 @@ fn line(trace: &Trace, names: &Names<'_>, record: &Record) -> Option<EventLine> 
             ..
         } => EventLine {
             note: (nodes.is_empty() && clients.is_empty()).then(|| "it touched nothing".into()),
-            ..of_run(EventKind::Fault, Weight::Story, words.clone())
+            ..of_run(EventKind::Fault, Weight::Story, words.to_string())
         },
         Event::FaultEnded { step } => of_run(
             EventKind::FaultEnded,
@@ -286,7 +286,7 @@ fn words_of_step(trace: &Trace, ended: u16) -> String {
         let Event::FaultBegan { step, words, .. } = &record.event else {
             return None;
         };
-        (*step == ended).then(|| words.clone())
+        (*step == ended).then(|| words.to_string())
     });
     began.unwrap_or_else(|| format!("step {}", ended + 1))
 }

@@ -59,14 +59,14 @@ pub(super) fn bands(trace: &Trace, run: Span) -> Vec<FaultBand> {
                 bands.push(FaultBand {
                     step: *step,
                     kind: *fault,
-                    words: words.clone(),
+                    words: words.to_string(),
                     span: Span {
                         from_us: record.at_us,
                         to_us: run.to_us,
                     },
                     lasts: !instant(*fault),
-                    nodes: nodes.clone(),
-                    clients: clients.clone(),
+                    nodes: nodes.to_vec(),
+                    clients: clients.to_vec(),
                 });
             }
             Event::FaultEnded { step } => {

@@ -37,6 +37,8 @@ pub use exposure::{DualMaster, Exposure, UnservedSlots};
 pub use ledger::{Ledger, LossCause, LostWrite};
 pub use picture::Picture;
 
+use redrill_node::Fact;
+
 use crate::trace::{Event, NodeNumber, Phase, Record, Trace};
 
 /// An invariant.
@@ -360,6 +362,24 @@ pub const fn phase_name(phase: Phase) -> &'static str {
     }
 }
 
+/// Whether a record tells of what clients wrote and read. Nearly all records do, and only the rules
+/// on data and on acknowledgements look at them, beside liveness, which watches the time.
+const fn is_about_data(event: &Event) -> bool {
+    match event {
+        Event::Operation(_) | Event::Audited { .. } => true,
+        Event::Node { fact, .. } => matches!(fact, Fact::Stream { .. } | Fact::Wrote { .. }),
+        Event::Phase { .. }
+        | Event::Process { .. }
+        | Event::StateSaved { .. }
+        | Event::StateLoaded { .. }
+        | Event::FaultBegan { .. }
+        | Event::FaultEnded { .. }
+        | Event::FaultMissed { .. }
+        | Event::Operator { .. }
+        | Event::Remark { .. } => false,
+    }
+}
+
 /// Every rule. A struct and not a list of boxes: they see every record.
 struct Rules {
     one_vote: one_vote::OneVote,
@@ -400,6 +420,13 @@ impl Rules {
         record: &Record,
         findings: &mut Findings,
     ) {
+        if is_about_data(&record.event) {
+            self.acknowledgements
+                .observe(picture, place, record, findings);
+            self.liveness.observe(picture, place, record, findings);
+            self.data.observe(picture, place, record, findings);
+            return;
+        }
         self.one_vote.observe(picture, place, record, findings);
         self.elections.observe(picture, place, record, findings);
         self.slot_epochs.observe(picture, place, record, findings);
@@ -516,10 +543,10 @@ mod tests {
             log.event(Event::FaultBegan {
                 step: 0,
                 fault: FaultKind::Block,
-                nodes: vec![node],
-                clients: Vec::new(),
+                nodes: [node].into(),
+                clients: [].into(),
                 words: "cut".into(),
-                cut: vec![(node, 0), (0, node)],
+                cut: [(node, 0), (0, node)].into(),
             });
             log.event(Event::FaultEnded { step: 0 });
         }

@@ -231,9 +231,9 @@ impl Log {
             step,
             fault,
             nodes,
-            clients: Vec::new(),
-            words,
-            cut,
+            clients: [].into(),
+            words: words.into(),
+            cut: cut.into(),
         });
         step
     }

@@ -183,8 +183,8 @@ impl Director<'_> {
                 fault: begun.kind,
                 nodes: begun.touched.nodes.iter().copied().collect(),
                 clients: begun.touched.clients.iter().copied().collect(),
-                words,
-                cut: begun.cut.clone(),
+                words: words.into(),
+                cut: begun.cut.clone().into(),
             },
         );
         self.carry_out(now_us, step, action, &begun, lasts_us, world)?;

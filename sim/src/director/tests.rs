@@ -69,7 +69,7 @@ fn remarks(trace: &Trace) -> Vec<&str> {
 /// The words of the fault that a step did.
 fn words(trace: &Trace, wanted: u16) -> String {
     let found = trace.records.iter().find_map(|record| match &record.event {
-        Event::FaultBegan { step, words, .. } if *step == wanted => Some(words.clone()),
+        Event::FaultBegan { step, words, .. } if *step == wanted => Some(words.to_string()),
         _ => None,
     });
     found.unwrap_or_else(|| "never began".to_owned())

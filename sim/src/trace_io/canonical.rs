@@ -2,8 +2,11 @@
 
 use std::fmt;
 
+use redrill_node::Fact;
 use serde::ser::{self, Serialize};
 use xxhash_rust::xxh3::Xxh3Default;
+
+use crate::trace::{Event, NodeNumber, Operation, Record};
 
 /// Bytes that are collected before they are hashed.
 const CHUNK_BYTES: usize = 1 << 16;
@@ -21,6 +24,61 @@ impl Hasher {
         if value.serialize(&mut self.bytes).is_err() {
             self.bytes.0.extend_from_slice(b"\xff not serializable");
         }
+        self.hash_chunk();
+    }
+
+    /// Hashes a record. What clients do makes up nearly all of a log: it is hashed as a few
+    /// words behind a mark, everything else as a value.
+    pub(super) fn add_record(&mut self, record: &Record) {
+        let at_us = record.at_us;
+        match &record.event {
+            Event::Operation(operation) => {
+                self.add_words(Mark::Operation, operation_words(at_us, operation));
+            }
+            Event::Audited { key, found, node } => {
+                let [found, is_found] = optional(*found);
+                let words = [at_us, *key, found, is_found << 32 | optional_node(*node)];
+                self.add_words(Mark::Audited, words);
+            }
+            Event::Node {
+                node,
+                fact: Fact::Stream { id, offset, digest },
+            } => {
+                let [first, second, third] = id_words(&id.0);
+                let third = third | u64::from(*node) << 32;
+                let words = [at_us, first, second, third, *offset, *digest];
+                self.add_words(Mark::Stream, words);
+            }
+            Event::Node {
+                node,
+                fact: Fact::Wrote { write, offset },
+            } => self.add_words(Mark::Wrote, [at_us, u64::from(*node), *write, *offset]),
+            Event::Phase { .. }
+            | Event::Node { .. }
+            | Event::Process { .. }
+            | Event::StateSaved { .. }
+            | Event::StateLoaded { .. }
+            | Event::FaultBegan { .. }
+            | Event::FaultEnded { .. }
+            | Event::FaultMissed { .. }
+            | Event::Operator { .. }
+            | Event::Remark { .. } => {
+                self.bytes.0.push(Mark::Other as u8);
+                self.add(record);
+            }
+        }
+    }
+
+    fn add_words<const COUNT: usize>(&mut self, mark: Mark, words: [u64; COUNT]) {
+        self.bytes.0.reserve(1 + 8 * COUNT);
+        self.bytes.0.push(mark as u8);
+        for word in words {
+            self.bytes.0.extend_from_slice(&word.to_le_bytes());
+        }
+        self.hash_chunk();
+    }
+
+    fn hash_chunk(&mut self) {
         if self.bytes.0.len() >= CHUNK_BYTES {
             self.hash.update(&self.bytes.0);
             self.bytes.0.clear();
@@ -31,6 +89,53 @@ impl Hasher {
         self.hash.update(&self.bytes.0);
         self.hash.digest128()
     }
+}
+
+/// What kind of record follows.
+#[derive(Clone, Copy)]
+enum Mark {
+    Other,
+    Operation,
+    Audited,
+    Stream,
+    Wrote,
+}
+
+fn operation_words(at_us: u64, operation: &Operation) -> [u64; 6] {
+    let [write, is_write] = optional(operation.write);
+    let counts = u64::from(operation.client)
+        | u64::from(operation.slot) << 16
+        | u64::from(operation.requests) << 32
+        | is_write << 48
+        | (operation.outcome as u64) << 56;
+    [
+        at_us,
+        operation.issued_us,
+        operation.key,
+        write,
+        counts,
+        u64::from(operation.number) << 32 | optional_node(operation.node),
+    ]
+}
+
+/// A number and whether there is one.
+const fn optional(number: Option<u64>) -> [u64; 2] {
+    match number {
+        Some(number) => [number, 1],
+        None => [0, 0],
+    }
+}
+
+/// A node's number, and above it whether there is one.
+fn optional_node(node: Option<NodeNumber>) -> u64 {
+    node.map_or(0, |node| 1 << 16 | u64::from(node))
+}
+
+fn id_words(id: &[u8; 20]) -> [u64; 3] {
+    let mut room = [0; 24];
+    room[..20].copy_from_slice(id);
+    let (words, _) = room.as_chunks();
+    [0, 1, 2].map(|place| u64::from_le_bytes(words[place]))
 }
 
 /// Numbers in 8 bytes, texts and sequences with their length or an end mark, names of fields and
