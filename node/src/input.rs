@@ -47,8 +47,8 @@ pub enum Input {
     Bus {
         /// The link it came by.
         link: LinkId,
-        /// The message.
-        message: Message,
+        /// The message. Shared with the others that a broadcast goes to.
+        message: std::sync::Arc<Message>,
     },
     /// A packet arrived that is not a valid message. The link stays up, as in Redis, unless the
     /// shell reports [`LinkFailure::BadPacket`].

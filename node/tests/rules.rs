@@ -176,7 +176,7 @@ impl Lone {
         change(&mut message);
         self.input(Input::Bus {
             link: LinkId(u64::from(from) * 2 + 1),
-            message,
+            message: message.into(),
         });
     }
 

@@ -203,6 +203,8 @@ struct Pace {
     usual_rate_per_s: f64,
     interval_us: Option<f64>,
     next_us: f64,
+    /// The same, rounded.
+    next_whole_us: u64,
 }
 
 impl Pace {
@@ -211,25 +213,26 @@ impl Pace {
             usual_rate_per_s: setup.spec.rate_per_s,
             interval_us: None,
             next_us: 0.0,
+            next_whole_us: 0,
         };
         pace.set_factor(setup.start_us, 1.0);
         let mut phase = setup
             .streams
             .stream(Purpose::ClientPhase, setup.number.into());
-        pace.next_us += phase.unit() * pace.interval_us.unwrap_or(0.0);
+        pace.move_to(pace.next_us + phase.unit() * pace.interval_us.unwrap_or(0.0));
         pace
     }
 
     fn set_factor(&mut self, now_us: u64, factor: f64) {
         let rate = self.usual_rate_per_s * factor;
         self.interval_us = (rate > 0.0).then(|| 1e6 / rate);
-        self.next_us = now_us as f64;
+        self.move_to(now_us as f64);
     }
 
     /// When the next operation is due; `u64::MAX`: never.
-    fn next_us(&self) -> u64 {
+    const fn next_us(&self) -> u64 {
         match self.interval_us {
-            Some(_) => self.next_us.round() as u64,
+            Some(_) => self.next_whole_us,
             None => u64::MAX,
         }
     }
@@ -237,12 +240,17 @@ impl Pace {
     /// Counts one operation. When it was due.
     fn take(&mut self) -> u64 {
         let due_us = self.next_us();
-        self.next_us += self.interval_us.unwrap_or(0.0);
+        self.move_to(self.next_us + self.interval_us.unwrap_or(0.0));
         due_us
     }
 
     /// Forgets what should have been done until now.
     fn skip_to(&mut self, now_us: u64) {
-        self.next_us = now_us as f64;
+        self.move_to(now_us as f64);
+    }
+
+    fn move_to(&mut self, next_us: f64) {
+        self.next_us = next_us;
+        self.next_whole_us = next_us.round() as u64;
     }
 }

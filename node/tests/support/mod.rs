@@ -358,7 +358,6 @@ impl Cluster {
                     if let Some(&(to, far)) = self.links.get(&(host, link))
                         && !self.cut.contains(&(host, to))
                     {
-                        let message = redrill_node::Message::clone(&message);
                         self.input_later(to, Input::Bus { link: far, message });
                     }
                 }

@@ -41,7 +41,9 @@ impl Distribution {
         let piece = place as usize;
         let low = self.quantiles_us[piece];
         let high = self.quantiles_us.get(piece + 1).copied().unwrap_or(low);
-        ((low + (high - low) * place.fract()).round() as u64).max(1)
+        let time_us = low + (high - low) * (place - piece as f64);
+        // Rounds, without the function call that `round` is on many machines.
+        ((time_us + 0.5) as u64).max(1)
     }
 }
 

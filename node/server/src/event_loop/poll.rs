@@ -221,7 +221,10 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
                 return Ok(());
             };
             match decoder.next(&mut pipe.input) {
-                Ok(Some(message)) => self.input(Input::Bus { link, message }).await?,
+                Ok(Some(message)) => {
+                    let message = message.into();
+                    self.input(Input::Bus { link, message }).await?;
+                }
                 Ok(None) if taken >= LINK_READ_LEN => {
                     self.mark_ready(token);
                     return Ok(());

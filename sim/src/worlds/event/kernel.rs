@@ -104,6 +104,7 @@ pub(super) struct Kernel {
     pub(super) epoch_ms: i64,
     pub(super) recorder: Rc<RefCell<Recorder>>,
     client_actions: Vec<ClientAction>,
+    written_by_client: Vec<WireIndex>,
     /// Buffers that are used again and again.
     pub(super) actions: Vec<Action>,
     pub(super) written: Vec<(WireIndex, Side)>,
@@ -131,6 +132,7 @@ impl Kernel {
             epoch_ms,
             recorder: Rc::new(RefCell::new(Recorder::new())),
             client_actions: Vec::new(),
+            written_by_client: Vec::new(),
             actions: Vec::new(),
             written: Vec::new(),
         }
@@ -261,10 +263,15 @@ impl Kernel {
         self.clients[usize::from(number)]
             .client
             .handle(now_us, input, &mut actions);
+        let mut written = std::mem::take(&mut self.written_by_client);
         for action in actions.drain(..) {
-            self.carry_out_for_client(number, action);
+            self.carry_out_for_client(number, action, &mut written);
+        }
+        for wire in written.drain(..) {
+            self.flush(wire, Side::Opener);
         }
         self.client_actions = actions;
+        self.written_by_client = written;
         self.schedule_client(number);
     }
 
@@ -277,7 +284,13 @@ impl Kernel {
         }
     }
 
-    fn carry_out_for_client(&mut self, number: u16, action: ClientAction) {
+    /// What is sent waits in `written` to be handed to the kernel.
+    fn carry_out_for_client(
+        &mut self,
+        number: u16,
+        action: ClientAction,
+        written: &mut Vec<WireIndex>,
+    ) {
         let host = &mut self.clients[usize::from(number)];
         match action {
             ClientAction::Connect { connection, node } => {
@@ -295,11 +308,14 @@ impl Kernel {
             } => {
                 if let Some(&Some(wire)) = host.wires.get(connection.0 as usize) {
                     self.write(wire, Side::Opener, Parcel::Command(command));
-                    self.flush(wire, Side::Opener);
+                    if written.last() != Some(&wire) {
+                        written.push(wire);
+                    }
                 }
             }
             ClientAction::Close { connection } => {
                 if let Some(wire) = host.forget(connection) {
+                    self.flush(wire, Side::Opener);
                     self.close(wire, Side::Opener);
                 }
             }
@@ -321,7 +337,7 @@ impl Kernel {
         self.receive(wire, Side::Opener, u64::MAX);
         loop {
             match self.next(wire, Side::Opener) {
-                Found::Parcel(Parcel::Reply(reply)) => {
+                Found::Parcel(Parcel::Reply(reply), _) => {
                     self.tell_client(number, ClientInput::Reply(connection, reply));
                 }
                 Found::Parcel(
@@ -330,6 +346,7 @@ impl Kernel {
                     | Parcel::FullResync { .. }
                     | Parcel::Continue(_)
                     | Parcel::Stream(_),
+                    _,
                 ) => {}
                 Found::Nothing | Found::More => return,
                 Found::Closed | Found::Broken(_) => {
@@ -367,7 +384,7 @@ impl Kernel {
         use super::wire::Found;
         self.receive(wire, Side::Opener, u64::MAX);
         match self.next(wire, Side::Opener) {
-            Found::Parcel(Parcel::Reply(reply)) => {
+            Found::Parcel(Parcel::Reply(reply), _) => {
                 self.close(wire, Side::Opener);
                 let failed = matches!(reply, Reply::Error(_));
                 self.answered(ticket, operator::show(&reply), failed);
@@ -375,7 +392,7 @@ impl Kernel {
             Found::Closed | Found::Broken(_) => {
                 self.unanswered(ticket, wire, "the connection was lost");
             }
-            Found::Parcel(_) | Found::Nothing | Found::More => {}
+            Found::Parcel(..) | Found::Nothing | Found::More => {}
         }
     }
 

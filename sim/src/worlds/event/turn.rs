@@ -355,8 +355,8 @@ impl Kernel {
         // The node may close the connection at any message.
         while self.connections.end(wire, side) == end {
             let why = match self.next(wire, side) {
-                Found::Parcel(parcel) => {
-                    if self.deliver(node, end, parcel) == Flow::Sleeps {
+                Found::Parcel(parcel, wire_len) => {
+                    if self.deliver(node, end, parcel, wire_len as usize) == Flow::Sleeps {
                         self.hosts[usize::from(node)].note_ready(Descriptor::Readable(wire, side));
                         return Flow::Sleeps;
                     }
@@ -376,26 +376,19 @@ impl Kernel {
         Flow::GoesOn
     }
 
-    fn deliver(&mut self, node: NodeNumber, end: End, parcel: Parcel) -> Flow {
+    fn deliver(&mut self, node: NodeNumber, end: End, parcel: Parcel, wire_len: usize) -> Flow {
         let input = match (end, parcel) {
-            (End::Link(_, link), Parcel::Bus(message)) => Input::Bus {
-                link,
-                message: Arc::unwrap_or_clone(message),
+            (End::Link(_, link), Parcel::Bus(message)) => Input::Bus { link, message },
+            (End::Served(_, client), Parcel::Command(command)) => Input::Command {
+                client,
+                command,
+                wire_len,
             },
-            (End::Served(_, client), Parcel::Command(command)) => {
-                let wire_len = redrill_node::wire::resp::command_len(&command);
-                Input::Command {
-                    client,
-                    command,
-                    wire_len,
-                }
-            }
             (End::Master(_), Parcel::Reply(reply)) => Input::Master(FromMaster::Reply(reply)),
             (End::Master(_), Parcel::Continue(id)) => {
                 Input::Master(FromMaster::Continue { id: Some(id) })
             }
             (End::Master(_), Parcel::Stream(command)) => {
-                let wire_len = redrill_node::wire::resp::command_len(&command);
                 Input::Master(FromMaster::Stream { command, wire_len })
             }
             (

@@ -42,6 +42,8 @@ struct Lane {
     taken: u64,
     arrived: u64,
     consumed: u64,
+    /// Up to the end of the last thing that the reader found.
+    found: u64,
     eof: bool,
     broken: Option<Break>,
 }
@@ -55,7 +57,8 @@ struct Sent {
 /// What a reader finds.
 #[derive(Debug)]
 pub(super) enum Found {
-    Parcel(Parcel),
+    /// With the bytes it took.
+    Parcel(Parcel, u64),
     /// Nothing more now.
     Nothing,
     /// More has arrived than was received.
@@ -163,7 +166,9 @@ impl Wire {
             .is_some_and(|sent| sent.end <= consumed)
             && let Some(sent) = lane.parcels.pop_front()
         {
-            return Found::Parcel(sent.parcel);
+            let bytes = sent.end - lane.found;
+            lane.found = sent.end;
+            return Found::Parcel(sent.parcel, bytes);
         }
         if lane.consumed < lane.arrived {
             Found::More
