@@ -71,6 +71,10 @@ pub struct Config {
     pub replica_serve_stale_data: bool,
     /// `hz`, per second.
     pub hz: u16,
+    /// How long `serverCron` runs, microseconds. Its timer is armed again when it has run
+    /// (`processTimeEvents`). For a world in which computing takes no time; a real process needs
+    /// it by itself.
+    pub cron_takes_us: u32,
     /// `appendonly`.
     pub appendonly: bool,
     /// `appendfsync`.
@@ -205,6 +209,7 @@ impl Default for Config {
             min_replicas_max_lag_s: 10,
             replica_serve_stale_data: true,
             hz: 10,
+            cron_takes_us: 0,
             appendonly: false,
             appendfsync: AppendFsync::Everysec,
             enable_debug_command: true,

@@ -250,7 +250,9 @@ impl Node {
             self.cluster_cron();
         }
         self.cron_loops += 1;
-        self.next_cron = self.now.mono.plus_us(1_000_000 / u64::from(self.config.hz));
+        let period_us = 1_000_000 / u64::from(self.config.hz);
+        let took_us = u64::from(self.config.cron_takes_us);
+        self.next_cron = self.now.mono.plus_us(took_us + period_us);
     }
 
     /// `clusterCron`.
