@@ -467,6 +467,7 @@ mod tests {
                 zones: vec!["a".into()],
                 nodes: Vec::new(),
                 formation: Formation::Formed,
+                starts_apart_us: None,
             },
             network: Network {
                 within_zone: latency,

@@ -60,6 +60,7 @@ pub(crate) fn cluster(masters: usize, replicas_per_master: usize) -> Scenario {
             zones,
             nodes,
             formation: Formation::Formed,
+            starts_apart_us: None,
         },
         network: Network {
             within_zone: Latency::Constant { value_us: 50.0 },

@@ -50,6 +50,9 @@ pub struct Cluster {
     pub nodes: Vec<NodeSpec>,
     /// How the cluster comes about.
     pub formation: Formation,
+    /// The nodes start one after the other, so many microseconds apart; `None`: at random within a
+    /// period of their cron, so that their ticks do not coincide.
+    pub starts_apart_us: Option<u64>,
 }
 
 /// A node of a drill.

@@ -132,6 +132,7 @@ mod tests {
             zones: Vec::new(),
             nodes: Vec::new(),
             formation: Formation::Formed,
+            starts_apart_us: None,
         };
         let names = Names {
             cluster: &cluster,

@@ -75,6 +75,7 @@ section! {
         zones: Vec<Spanned<String>> = "zones",
         first_port: u64 = "first-port",
         formation: String = "formation",
+        starts_apart: Period = "starts-apart",
         nodes: Vec<Spanned<ClusterNode>> = "node",
     }
 }

@@ -37,6 +37,7 @@ pub(super) fn cluster(
         zones,
         nodes,
         formation,
+        starts_apart_us: section.starts_apart.as_ref().map(|period| period.value.us),
     };
     if let Some(zones) = &section.zones {
         warn_of_weak_zones(&cluster, zones, checker);
