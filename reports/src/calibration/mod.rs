@@ -115,7 +115,7 @@ pub struct ShareRow {
     pub interval: Interval,
     /// How often it was simulated.
     pub simulated: Count,
-    /// Whether the simulated share lies outside.
+    /// Whether the simulated share lies outside, as far as so many simulated trials tell.
     pub is_outside: bool,
 }
 
@@ -138,16 +138,22 @@ pub enum Share {
     Fail,
     /// The master lost its slots to a replica.
     Failover,
+    /// Writes to the masters that were not hit stopped too.
+    OthersStopped,
 }
 
 /// How a simulated quantity lies outside of the measured one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outside {
-    /// Its median is not in the interval of the measured median.
+    /// Its median is not in the interval of the measured median, as far as so many simulated trials
+    /// tell: their own interval lies outside as a whole.
     Median,
     /// The Kolmogorov-Smirnov test rejects that both are one distribution.
     Distribution,
+    /// It rejects that, but not if what the measuring client saw may be off by its grain
+    /// ([`CLIENT_GRAIN_MS`]).
+    Grain,
 }
 
 /// The interval of the measured median is widened by this share of its bounds.
@@ -155,6 +161,14 @@ pub const WIDENED_BY: f64 = 0.05;
 
 /// The Kolmogorov-Smirnov test rejects below this p-value.
 pub const REJECTED_BELOW: f64 = 0.01;
+
+/// How late the measuring client may have noticed an answer, ms. It is one of several threads of one
+/// interpreter, and a thread that wakes waits for the interpreter's lock until the thread that
+/// computes gives it up: up to 5 ms (CPython's switch interval).
+pub const CLIENT_GRAIN_MS: f64 = 5.0;
+
+/// A pause between writes that is longer is an outage; shorter ones are the client's own.
+pub const OUTAGE_MS: f64 = 50.0;
 
 /// Shares may differ by this much.
 pub const SHARES_WITHIN: f64 = 0.10;
@@ -190,6 +204,7 @@ impl Comparison {
             row.outside.iter().map(move |what| match what {
                 Outside::Median => format!("{name}: median"),
                 Outside::Distribution => format!("{name}: distribution"),
+                Outside::Grain => format!("{name}: grain"),
             })
         });
         let shares = self.shares.iter().filter(|row| row.is_outside);
@@ -208,17 +223,22 @@ impl Row {
         let (measured, simulated) = (by_trial(measured), by_trial(simulated));
         let median_interval = statistics::median_interval(&measured)?;
         let p_value = statistics::kolmogorov_smirnov(&measured, &simulated)?;
+        let simulated_interval = statistics::median_interval(&simulated)?;
+        let grain_ms = quantity.grain_ms();
+        let p_within = statistics::kolmogorov_smirnov_within(&measured, &simulated, grain_ms)?;
         let (trials, measured) = (measured.len(), Side::of(measured)?);
         let simulated = Side::of(simulated)?;
         let mut outside = Vec::new();
         let is_judged = trials >= FEWEST_JUDGED && quantity.kind() == Kind::Judged;
         if is_judged {
             let widened = median_interval.widened(WIDENED_BY);
-            if !widened.contains(simulated.quantiles.p50) {
+            if !widened.overlaps(simulated_interval) {
                 outside.push(Outside::Median);
             }
-            if p_value < REJECTED_BELOW {
+            if p_within < REJECTED_BELOW {
                 outside.push(Outside::Distribution);
+            } else if p_value < REJECTED_BELOW {
+                outside.push(Outside::Grain);
             }
         }
         Some(Self {
@@ -246,20 +266,25 @@ impl ShareRow {
     fn of(share: Share, measured: &[Trial], simulated: &[Trial]) -> Self {
         let (measured, simulated) = (share.count(measured), share.count(simulated));
         let interval = statistics::wilson(measured.hits, measured.of);
-        let is_near = (measured.share() - simulated.share()).abs() <= SHARES_WITHIN + 1e-9;
+        let near = Interval {
+            low: interval.low.min(measured.share() - SHARES_WITHIN),
+            high: interval.high.max(measured.share() + SHARES_WITHIN),
+        };
+        let known_to = statistics::wilson(simulated.hits, simulated.of);
         Self {
             share,
             measured,
             interval,
             simulated,
-            is_outside: !is_near && !interval.contains(simulated.share()),
+            is_outside: !near.overlaps(known_to),
         }
     }
 }
 
 impl Share {
     /// All, in the order of a table.
-    pub const ALL: &'static [Self] = &[Self::Pfail, Self::Fail, Self::Failover];
+    pub const ALL: &'static [Self] =
+        &[Self::Pfail, Self::Fail, Self::Failover, Self::OthersStopped];
 
     /// As it is written in tables.
     #[must_use]
@@ -268,6 +293,7 @@ impl Share {
             Self::Pfail => "PFAIL seen",
             Self::Fail => "FAIL seen",
             Self::Failover => "failover",
+            Self::OthersStopped => "others stopped",
         }
     }
 
@@ -276,7 +302,15 @@ impl Share {
             Self::Pfail => !victim.pfail_by_observer_ms.is_empty(),
             Self::Fail => victim.fail_ms.is_some(),
             Self::Failover => victim.failover,
+            Self::OthersStopped => false,
         };
+        if self == Self::OthersStopped {
+            let stopped = |trial: &&Trial| trial.other_writers_gap_ms > OUTAGE_MS;
+            return Count {
+                hits: trials.iter().filter(stopped).count(),
+                of: trials.len(),
+            };
+        }
         let victims = trials.iter().flat_map(|trial| &trial.victims);
         Count {
             hits: victims.clone().filter(|victim| happened(victim)).count(),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Trial, Victim};
+use super::{CLIENT_GRAIN_MS, OUTAGE_MS, Trial, Victim};
 
 /// A time or a number that a trial gives, once or once a victim.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -42,6 +42,9 @@ pub enum Quantity {
     FailToScheduled,
     /// How much later than announced the election started.
     DelayOverrun,
+    /// Time between two ticks of the replica's cron, from those that scheduled and started the
+    /// election.
+    TickPeriod,
     /// Promotion to the last node whose cluster state is ok again.
     WonToStateOk,
 }
@@ -75,6 +78,7 @@ impl Quantity {
         Self::PfailToFail,
         Self::FailToScheduled,
         Self::DelayOverrun,
+        Self::TickPeriod,
         Self::WonToStateOk,
     ];
 
@@ -99,6 +103,7 @@ impl Quantity {
             Self::PfailToFail => "PFAIL to FAIL",
             Self::FailToScheduled => "FAIL to scheduled",
             Self::DelayOverrun => "start past announced",
+            Self::TickPeriod => "tick to tick",
             Self::WonToStateOk => "won to state ok",
         }
     }
@@ -118,13 +123,38 @@ impl Quantity {
             | Self::Won
             | Self::StateOk
             | Self::WriteGap
+            | Self::OtherWritersGap
             | Self::MinorityLastAck
             | Self::LostWrites => Kind::Judged,
-            Self::OtherWritersGap
+            Self::PfailToFail
+            | Self::FailToScheduled
+            | Self::DelayOverrun
+            | Self::TickPeriod
+            | Self::WonToStateOk => Kind::Shown,
+        }
+    }
+
+    /// How far what was measured may be off, ms: 0 for what the servers logged.
+    #[must_use]
+    pub const fn grain_ms(self) -> f64 {
+        match self {
+            Self::WriteGap | Self::OtherWritersGap | Self::MinorityLastAck => CLIENT_GRAIN_MS,
+            Self::FirstPfail
+            | Self::ObserverPfail
+            | Self::Fail
+            | Self::FailAll
+            | Self::ElectionScheduled
+            | Self::ElectionDelay
+            | Self::ElectionStart
+            | Self::FirstVote
+            | Self::Won
+            | Self::StateOk
+            | Self::LostWrites
             | Self::PfailToFail
             | Self::FailToScheduled
             | Self::DelayOverrun
-            | Self::WonToStateOk => Kind::Shown,
+            | Self::TickPeriod
+            | Self::WonToStateOk => 0.0,
         }
     }
 
@@ -157,7 +187,10 @@ impl Quantity {
             Self::Won => of_victims(|victim| victim.won_ms),
             Self::StateOk => trial.state_ok_ms.into_iter().collect(),
             Self::WriteGap => of_victims(|victim| victim.write_gap_ms),
-            Self::OtherWritersGap => vec![trial.other_writers_gap_ms],
+            Self::OtherWritersGap => {
+                let gap_ms = Some(trial.other_writers_gap_ms);
+                gap_ms.filter(|ms| *ms > OUTAGE_MS).into_iter().collect()
+            }
             Self::MinorityLastAck => trial.minority_last_ack_ms.into_iter().collect(),
             Self::LostWrites => vec![trial.lost_writes as f64],
             Self::PfailToFail => {
@@ -170,6 +203,7 @@ impl Quantity {
                 let announced_ms = victim.election_scheduled_ms? + victim.election_delay_ms?;
                 Some(victim.election_start_ms? - announced_ms)
             }),
+            Self::TickPeriod => of_victims(Victim::tick_period_ms),
             Self::WonToStateOk => {
                 let last_won_ms = of_victims(|victim| victim.won_ms)
                     .into_iter()
@@ -184,7 +218,20 @@ impl Quantity {
     }
 }
 
+/// Period of the cron (`hz` 10), ms.
+const CRON_MS: f64 = 100.0;
+
 impl Victim {
+    /// Both the scheduling of an election and its start happen in the cron. `None` if either did
+    /// not, or was another replica's.
+    fn tick_period_ms(&self) -> Option<f64> {
+        let between_ms = self.election_start_ms? - self.election_scheduled_ms?;
+        // A tick is at most 1.5 ms late, and there are five to eleven of them.
+        let ticks = (between_ms / (CRON_MS + 0.75)).round();
+        let period_ms = between_ms / ticks;
+        (ticks >= 5.0 && (CRON_MS - 0.5..CRON_MS + 2.0).contains(&period_ms)).then_some(period_ms)
+    }
+
     /// When a node first suspected it.
     #[must_use]
     pub fn first_pfail_ms(&self) -> Option<f64> {

@@ -131,6 +131,7 @@ fn row_cells(row: &Row) -> [String; 7] {
             true => verdict(row.outside.iter().map(|what| match what {
                 Outside::Median => "median",
                 Outside::Distribution => "distribution",
+                Outside::Grain => "grain",
             })),
             false => "too few".to_owned(),
         },
@@ -146,7 +147,7 @@ fn verdict<'a>(outside: impl IntoIterator<Item = &'a str>) -> String {
 }
 
 pub(super) fn number(value: f64, is_count: bool) -> String {
-    if value.abs() >= 100.0 || is_count {
+    if value.abs() >= 200.0 || is_count {
         format!("{value:.0}")
     } else {
         format!("{value:.1}")

@@ -17,4 +17,4 @@ pub use quantile::{
     Bound, CONFIDENCE, Quantiles, lower_bound, quantile, runs_for_upper_bound, upper_bound,
 };
 pub use rate::{Rate, poisson_rate};
-pub use two_samples::{distance, fisher_exact, kolmogorov_smirnov};
+pub use two_samples::{distance, fisher_exact, kolmogorov_smirnov, kolmogorov_smirnov_within};

@@ -9,27 +9,47 @@ use statrs::stats_tests::fisher::fishers_exact;
 /// values.
 #[must_use]
 pub fn kolmogorov_smirnov(one: &[Vec<f64>], other: &[Vec<f64>]) -> Option<f64> {
+    kolmogorov_smirnov_within(one, other, 0.0)
+}
+
+/// The same for a sample of which each value may have been measured wrongly by up to `grain`, one
+/// way or the other.
+#[must_use]
+pub fn kolmogorov_smirnov_within(one: &[Vec<f64>], other: &[Vec<f64>], grain: f64) -> Option<f64> {
     if one.is_empty() || other.is_empty() {
         return None;
     }
     let (n, m) = (one.len() as f64, other.len() as f64);
     let root = (n * m / (n + m)).sqrt();
-    let distance = distance(&sorted(one), &sorted(other));
+    let (one, other) = (sorted(one), sorted(other));
+    let shifted = |by: f64| -> Vec<f64> { one.iter().map(|value| value + by).collect() };
+    // As early as it may have been, one must not lie ahead of the other by much, nor as late as it
+    // may have been behind.
+    let (_, behind) = distances(&shifted(-grain), &other);
+    let (ahead, _) = distances(&shifted(grain), &other);
+    let distance = ahead.max(behind);
     Some(kolmogorov_tail((root + 0.12 + 0.11 / root) * distance))
 }
 
 /// Greatest distance between two empirical distribution functions of ascending values.
 #[must_use]
 pub fn distance(one: &[f64], other: &[f64]) -> f64 {
-    let (mut i, mut j, mut greatest) = (0, 0, 0.0_f64);
+    let (above, below) = distances(one, other);
+    above.max(below)
+}
+
+/// By how much the first distribution function lies above the second at most, and below it.
+fn distances(one: &[f64], other: &[f64]) -> (f64, f64) {
+    let (mut i, mut j) = (0, 0);
+    let (mut above, mut below) = (0.0_f64, 0.0_f64);
     while i < one.len() && j < other.len() {
         let at = one[i].min(other[j]);
         i += one[i..].iter().take_while(|value| **value <= at).count();
         j += other[j..].iter().take_while(|value| **value <= at).count();
         let apart = i as f64 / one.len() as f64 - j as f64 / other.len() as f64;
-        greatest = greatest.max(apart.abs());
+        (above, below) = (above.max(apart), below.max(-apart));
     }
-    greatest
+    (above, below)
 }
 
 /// p-value of Fisher's exact test, two-sided: how likely two shares are to differ at least so much
@@ -91,6 +111,17 @@ mod tests {
         assert!(p_value(&same) > 0.9);
         assert!(p_value(&shifted) < 1e-4);
         assert_eq!(kolmogorov_smirnov(&one, &[]), None);
+    }
+
+    #[test]
+    fn a_shift_within_the_grain_is_not_rejected_and_one_beyond_it_is() {
+        let one = alone((0..40).map(f64::from));
+        for shift in [-20.0, 20.0] {
+            let other = alone((0..200).map(|step| f64::from(step) / 5.0 + shift));
+            let p_value = |grain| kolmogorov_smirnov_within(&one, &other, grain).expect("values");
+            assert!(p_value(20.0) > 0.9, "{}", p_value(20.0));
+            assert!(p_value(5.0) < 0.01, "{}", p_value(5.0));
+        }
     }
 
     #[test]
