@@ -1,40 +1,11 @@
-//! Every drill of the library, run: its expectations are what the nodes do.
+//! Drills of the library that teach something, run: it is what the nodes do. `conformance.rs` runs
+//! them all.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use redrill::Drill;
-use redrill::sim::WorldKind;
-
-fn drills() -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("drills");
-    let mut files: Vec<PathBuf> = std::fs::read_dir(root)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    files.sort();
-    assert!(files.len() >= 13, "{files:?}");
-    files
-}
-
-#[test]
-fn every_drill_passes_with_many_seeds() {
-    for path in drills() {
-        let drill = Drill::from_file(&path).unwrap_or_else(|bad| panic!("{bad}"));
-        drill.seeds(0..4).run().unwrap().assert_valid();
-    }
-}
-
-#[test]
-fn every_drill_passes_in_every_world() {
-    for path in drills() {
-        for world in WorldKind::ALL {
-            let drill = Drill::from_file(&path).unwrap_or_else(|bad| panic!("{bad}"));
-            drill.world(*world).seed(4).run().unwrap().assert_valid();
-        }
-    }
-}
 
 #[test]
 fn the_lower_of_two_timeouts_is_the_quicker_failover() {

@@ -1,0 +1,328 @@
+//! The two worlds held against each other: every drill of the library runs in both, and shows the
+//! same facts in both. Times have their tolerance.
+//!
+//! `CONFORMANCE_SEEDS=100 cargo test --release -p redrill --test conformance -- --nocapture` shows
+//! the table of `docs/worlds.md`, with so many runs of each drill in each world.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::wildcard_enum_match_arm
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use redrill::reports::measures::{Failover, FailoverHow};
+use redrill::reports::statistics::{fisher_exact, kolmogorov_smirnov, quantile};
+use redrill::sim::WorldKind;
+use redrill::sim::trace::{Event, NodeNumber, ProcessChange, Trace};
+use redrill::{Drill, Ended};
+use redrill_node::Fact;
+
+/// Runs of each drill in the turmoil world, which takes ten times as long as the other.
+const TURMOIL_SEEDS: u64 = 3;
+
+/// Runs of each drill in the event world.
+const EVENT_SEEDS: u64 = 12;
+
+/// A test on all drills together rejects below this p-value.
+const REJECTED_BELOW: f64 = 0.01;
+
+/// One of the 50 tests on a phase of a single drill rejects below this one.
+const REJECTED_ALONE_BELOW: f64 = 0.001;
+
+/// How far the medians of a phase may lie apart, as a share, all drills together. Whatever happens
+/// in the turmoil world happens at a whole millisecond, so that ticks lie 101 ms apart instead of
+/// 100.9 and a message takes up to 1 ms longer: less than 1 %. But a failover scatters by 8 % from
+/// run to run, and the median of thirty of them by 2 %; twice that may come of chance.
+const MEDIANS_WITHIN: f64 = 0.05;
+
+/// What is shorter than this is a matter of which tick came first: manual failovers begin with
+/// whatever happens next on the replica, at the latest its cron.
+const TICK_MS: f64 = 101.0;
+
+/// What a run did, in words without times.
+type Facts = BTreeSet<String>;
+
+/// What the runs of a drill in a world showed.
+#[derive(Default)]
+struct Shown {
+    runs: usize,
+    /// How many runs have each fact.
+    facts: BTreeMap<String, usize>,
+    /// Whom the steps hit, by seed.
+    hit: BTreeMap<u64, Vec<(u16, Vec<NodeNumber>)>>,
+    /// Times of all failovers, ms after what caused them, by phase.
+    phases: BTreeMap<&'static str, Vec<f64>>,
+}
+
+impl Shown {
+    fn of(drill: &Drill, world: WorldKind, seeds: u64) -> Self {
+        let shown = Mutex::new(Self::default());
+        let drill = drill.clone().world(world).seeds(0..seeds);
+        let outcome = drill.run_with(|run| shown.lock().unwrap().add(run));
+        outcome.unwrap().assert_valid();
+        let mut shown = shown.into_inner().unwrap();
+        for times in shown.phases.values_mut() {
+            times.sort_unstable_by(f64::total_cmp);
+        }
+        shown
+    }
+
+    fn add(&mut self, run: &Ended<'_>) {
+        let trace = run.trace.unwrap();
+        self.runs += 1;
+        for fact in facts(run, trace) {
+            *self.facts.entry(fact).or_default() += 1;
+        }
+        self.hit.insert(run.summary.seed, hit(trace));
+        for failover in &run.summary.measures.as_ref().unwrap().failovers {
+            for (phase, ms) in phases(failover) {
+                self.phases.entry(phase).or_default().push(ms);
+            }
+        }
+    }
+
+    fn with(&self, fact: &str) -> (usize, usize) {
+        (self.facts.get(fact).copied().unwrap_or_default(), self.runs)
+    }
+}
+
+fn facts(run: &Ended<'_>, trace: &Trace) -> Facts {
+    let mut facts = Facts::new();
+    let measures = run.summary.measures.as_ref().unwrap();
+    for failover in &measures.failovers {
+        let Failover { node, promoted, .. } = failover;
+        let by_whom = match (failover.how, failover.is_false) {
+            (_, true) => "without need",
+            (FailoverHow::Automatic, _) => "after a failure",
+            (_, _) => "by an operator",
+        };
+        facts.insert(format!("{promoted} replaces {node} {by_whom}"));
+    }
+    facts.insert(format!("{} promotions", measures.failovers.len()));
+    for step in &run.summary.steps_expected {
+        let promotions = step.failovers.unwrap_or_default();
+        facts.insert(format!("step {}: {promotions} promotions", step.step));
+    }
+    for broken in run.findings.unwrap().broken() {
+        facts.insert(format!("{} broken", broken.name()));
+    }
+    facts.insert(format!("verdict {:?}", run.summary.verdict));
+    if measures.lost_acked_writes > 0 {
+        facts.insert("acknowledged writes lost".to_owned());
+    }
+    for cause in measures.lost_by_cause.keys() {
+        facts.insert(format!("loss of cause {cause}"));
+    }
+    if measures.coverage_gap_ms > 0.0 {
+        facts.insert("slots without a server for a while".to_owned());
+    }
+    if serves_all(trace) {
+        facts.insert("every node that runs serves at the end".to_owned());
+    }
+    facts
+}
+
+/// Whether the cluster state was ok at the end, on every node whose process ran.
+fn serves_all(trace: &Trace) -> bool {
+    let mut ok = vec![false; trace.header.nodes.len()];
+    let mut runs = vec![false; trace.header.nodes.len()];
+    for record in &trace.records {
+        match &record.event {
+            Event::Node {
+                node,
+                fact: Fact::ClusterState { ok: is_ok, .. },
+            } => {
+                ok[usize::from(*node)] = *is_ok;
+            }
+            Event::Process { node, change } => match change {
+                ProcessChange::Started => {
+                    (runs[usize::from(*node)], ok[usize::from(*node)]) = (true, false);
+                }
+                ProcessChange::Crashed(_) => runs[usize::from(*node)] = false,
+                ProcessChange::Stalled(_) | ProcessChange::Resumed => (),
+            },
+            _ => (),
+        }
+    }
+    runs.iter().zip(ok).all(|(runs, ok)| !runs || ok)
+}
+
+fn hit(trace: &Trace) -> Vec<(u16, Vec<NodeNumber>)> {
+    let began = trace
+        .records
+        .iter()
+        .filter_map(|record| match &record.event {
+            Event::FaultBegan { step, nodes, .. } => Some((*step, nodes.to_vec())),
+            _ => None,
+        });
+    began.collect()
+}
+
+fn phases(failover: &Failover) -> Vec<(&'static str, f64)> {
+    let phases = [
+        ("PFAIL", failover.first_pfail_ms),
+        ("FAIL", failover.fail_ms),
+        ("election", failover.election_start_ms),
+        ("won", Some(failover.won_ms)),
+        ("write gap", failover.write_gap_ms),
+    ];
+    let known = |(phase, ms): (&'static str, Option<f64>)| Some((phase, ms?));
+    phases.into_iter().filter_map(known).collect()
+}
+
+fn drills() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("drills");
+    let entries = std::fs::read_dir(root).unwrap();
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(files.len() >= 13, "{files:?}");
+    files
+}
+
+/// What differs between the worlds more than chance and their grain explain.
+fn differences(event: &Shown, turmoil: &Shown) -> Vec<String> {
+    let mut differences = Vec::new();
+    for (seed, hit) in &turmoil.hit {
+        if event.hit.get(seed).is_some_and(|other| other != hit) {
+            differences.push(format!(
+                "seed {seed} hits {hit:?} and {:?}",
+                event.hit[seed]
+            ));
+        }
+    }
+    let all: BTreeSet<&String> = event.facts.keys().chain(turmoil.facts.keys()).collect();
+    for fact in all {
+        let (one, other) = (event.with(fact), turmoil.with(fact));
+        // What always or never happens in one world does so in the other.
+        let is_certain = one.0 == 0 || one.0 == one.1;
+        let same = match is_certain {
+            true => one.0 * other.1 == other.0 * one.1,
+            false => fisher_exact(one, other) >= REJECTED_BELOW,
+        };
+        if !same {
+            differences.push(format!("{fact}: {one:?} and {other:?} of all runs"));
+        }
+    }
+    for (phase, times) in &event.phases {
+        let others = turmoil.phases.get(phase).map_or(&[][..], Vec::as_slice);
+        let (Some(one), Some(other)) = (quantile(times, 0.5), quantile(others, 0.5)) else {
+            differences.push(format!("{phase}: only in one of the worlds"));
+            continue;
+        };
+        let p_value = kolmogorov_smirnov(&alone(times), &alone(others)).unwrap();
+        let is_apart = (one - other).abs() > TICK_MS;
+        if is_apart && p_value < REJECTED_ALONE_BELOW {
+            differences.push(format!("{phase}: {one:.0} ms and {other:.0} ms"));
+        }
+    }
+    differences
+}
+
+/// A phase of all drills together.
+#[derive(Default)]
+struct Pooled {
+    /// Where each time of the turmoil world stands among those of the event world, 0 to 1. If both
+    /// are of one distribution, all places are alike, however long a drill takes.
+    places: Vec<f64>,
+    /// Each time of the turmoil world by the median of the event world.
+    ratios: Vec<f64>,
+}
+
+impl Pooled {
+    /// Adds a drill; both ascending.
+    fn add(&mut self, event: &[f64], turmoil: &[f64]) {
+        let median = quantile(event, 0.5).unwrap();
+        for ms in turmoil {
+            let below = event.partition_point(|other| other < ms);
+            let not_above = event.partition_point(|other| other <= ms);
+            let place = (below + not_above) as f64 / (2 * event.len()) as f64;
+            self.places.push(place);
+            self.ratios.push(ms / median);
+        }
+    }
+
+    /// How much later the median of the turmoil world is, as a share, and the p-value of all
+    /// places being alike.
+    fn judged(&mut self) -> (f64, f64) {
+        let even = (0..10_000).map(|step| vec![f64::from(step) / 1e4]);
+        let even: Vec<Vec<f64>> = even.collect();
+        self.ratios.sort_unstable_by(f64::total_cmp);
+        let p_value = kolmogorov_smirnov(&alone(&self.places), &even).unwrap();
+        (quantile(&self.ratios, 0.5).unwrap() - 1.0, p_value)
+    }
+}
+
+fn alone(times: &[f64]) -> Vec<Vec<f64>> {
+    times.iter().map(|ms| vec![*ms]).collect()
+}
+
+fn seeds(at_first: u64) -> u64 {
+    let wanted = std::env::var("CONFORMANCE_SEEDS").ok();
+    wanted.map_or(at_first, |seeds| seeds.parse().unwrap())
+}
+
+#[test]
+fn both_worlds_show_the_same_facts() {
+    let mut table =
+        "| drill | phase | event | turmoil | | KS p |\n|---|---|---|---|---|---|\n".to_owned();
+    let mut all = Vec::new();
+    let mut pooled: BTreeMap<&str, Pooled> = BTreeMap::new();
+    for path in drills() {
+        let drill = Drill::from_file(&path).unwrap_or_else(|bad| panic!("{bad}"));
+        let name = drill.scenario().name.clone();
+        let event = Shown::of(&drill, WorldKind::Event, seeds(EVENT_SEEDS));
+        let turmoil = Shown::of(&drill, WorldKind::Turmoil, seeds(TURMOIL_SEEDS));
+        for difference in differences(&event, &turmoil) {
+            all.push(format!("{name}: {difference}"));
+        }
+        for (phase, times) in &event.phases {
+            let Some(others) = turmoil.phases.get(phase) else {
+                continue;
+            };
+            row(&mut table, &name, phase, times, others);
+            if quantile(times, 0.5) > Some(TICK_MS) {
+                pooled.entry(phase).or_default().add(times, others);
+            }
+        }
+    }
+    for (phase, mut times) in pooled {
+        let (later, p_value) = times.judged();
+        let (count, percent) = (times.places.len(), 100.0 * later);
+        let _ = writeln!(
+            table,
+            "| all | {phase} | | {count} | {percent:+.1} % | {p_value:.3} |"
+        );
+        if p_value < REJECTED_BELOW || later.abs() > MEDIANS_WITHIN {
+            all.push(format!("{phase}: {percent:+.1} %, p = {p_value:.4}"));
+        }
+    }
+    println!("{table}");
+    assert!(
+        all.is_empty(),
+        "event and turmoil differ:\n{all:#?}\n{table}"
+    );
+}
+
+/// A phase of a drill in both worlds.
+fn row(table: &mut String, drill: &str, phase: &str, event: &[f64], turmoil: &[f64]) {
+    let p_value = kolmogorov_smirnov(&alone(event), &alone(turmoil)).unwrap();
+    let (one, other) = (
+        quantile(event, 0.5).unwrap(),
+        quantile(turmoil, 0.5).unwrap(),
+    );
+    let apart = if one > 0.0 {
+        100.0 * (other / one - 1.0)
+    } else {
+        0.0
+    };
+    let _ = writeln!(
+        table,
+        "| {drill} | {phase} | {one:.0} | {other:.0} | {apart:+.1} % | {p_value:.3} |"
+    );
+}
