@@ -1,7 +1,7 @@
 //! The comparison as a picture: a panel a quantity with both empirical distribution functions.
 
 use super::table::number;
-use super::{Comparison, Row, Side, WIDENED_BY};
+use super::{Comparison, Outside, Row, Side, WIDENED_BY};
 use crate::statistics::quantile;
 use crate::theme::{BLUE, Colour, INK, PAPER, RULE, VERMILLION};
 use crate::timeline::sheet::{Anchor, Box2, Sheet, Type};
@@ -125,9 +125,10 @@ fn title(sheet: &mut Sheet, row: &Row, left: f64, right: f64) {
         (left, baseline),
         Type::new(13.0).bold(),
     );
-    let outside = !row.outside.is_empty();
     let kind = Type::new(12.0).anchor(Anchor::Right);
-    if outside {
+    if row.outside == [Outside::Grain] {
+        sheet.text("outside by the client's grain", (right, baseline), kind);
+    } else if !row.outside.is_empty() {
         sheet.text("outside", (right, baseline), kind.bold().colour(VERMILLION));
     } else if !row.is_judged {
         sheet.text("not judged", (right, baseline), kind.soft());
@@ -157,7 +158,7 @@ fn steps(sheet: &mut Sheet, side: &Side, scale: &Scale, colour: Colour, width: f
 }
 
 fn shares(sheet: &mut Sheet, comparison: &Comparison) {
-    let baseline = sheet.y + 12.0;
+    let mut baseline = sheet.y + 12.0;
     let mut x = MARGIN;
     for row in &comparison.shares {
         let words = format!(
@@ -172,11 +173,14 @@ fn shares(sheet: &mut Sheet, comparison: &Comparison) {
         );
         let colour = if row.is_outside { VERMILLION } else { INK };
         let kind = Type::new(12.0).colour(colour);
-        let end = kind.space(&words, (x, baseline)).right;
+        let width = kind.space(&words, (0.0, 0.0)).right;
+        if x > MARGIN && x + width > WIDTH - MARGIN {
+            (x, baseline) = (MARGIN, baseline + 20.0);
+        }
         sheet.text(words, (x, baseline), kind);
-        x = end + 36.0;
+        x += width + 36.0;
     }
-    sheet.y += 30.0;
+    sheet.y = baseline + 18.0;
 }
 
 /// Maps values to places in a plot.
