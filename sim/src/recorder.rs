@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use redrill_node::{Fact, SavedState};
 
 use crate::client::ClientAction;
+use crate::scenario::Scenario;
 use crate::trace::{Event, NodeNumber, Operation, ProcessChange, Record, StateLoad};
 use crate::world::Ticket;
 
@@ -15,6 +16,12 @@ pub struct Recorder {
     answers: BTreeMap<Ticket, Answer>,
     saving: BTreeMap<NodeNumber, (u64, u64)>,
 }
+
+/// A write is told of by its client, by the master, twice, by the replica, and by the audit.
+const RECORDS_PER_OPERATION: f64 = 5.0;
+
+/// More is not made room for before it comes.
+const MOST_EXPECTED: usize = 1 << 20;
 
 /// What became of an operator's command.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -30,6 +37,16 @@ impl Recorder {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Makes room for about as much as a scenario will have to tell: a log is large, and to move
+    /// it while it grows takes longer than to write it.
+    pub fn expect(&mut self, scenario: &Scenario) {
+        let clients = scenario.workload.clients.iter();
+        let rate_per_s: f64 = clients.map(|client| client.rate_per_s).sum();
+        let seconds = scenario.duration_us as f64 / 1e6;
+        let records = rate_per_s * seconds * RECORDS_PER_OPERATION;
+        self.records.reserve((records as usize).min(MOST_EXPECTED));
     }
 
     /// Something happened. Time never goes back: what comes late is taken to happen now.

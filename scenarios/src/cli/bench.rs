@@ -1,5 +1,6 @@
 //! `redrill bench`
 
+use std::num::NonZeroU32;
 use std::process::Command;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
@@ -15,24 +16,52 @@ use super::{BenchArguments, Exit, Format, output};
 /// The length of the run that tells how long a longer one takes.
 const TRIAL_S: u32 = 5;
 
-/// The number of nodes of a cluster.
+/// Larger clusters are measured in the world of events alone, unless another is asked for.
+const SMALL_NODES: u16 = 6;
+
+/// A drill that is run with many seeds.
+const SEEDED: &str = include_str!("../../drills/kill-master.toml");
+
+/// The size of a row: nodes, and operations per second if not the usual.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Nodes(u16);
+pub(crate) struct Size {
+    nodes: u16,
+    rate_per_s: Option<NonZeroU32>,
+}
 
 /// Not a size that can be measured.
 #[derive(Debug, thiserror::Error)]
-#[error("expected an even number from 6 to 2000: half of them are masters")]
-pub(crate) struct BadNodes;
+#[error(
+    "expected an even number from 6 to 2000 (half of them are masters), and perhaps @ and \
+     operations per second: 6@1000"
+)]
+pub(crate) struct BadSize;
 
-impl FromStr for Nodes {
-    type Err = BadNodes;
+impl FromStr for Size {
+    type Err = BadSize;
 
-    fn from_str(text: &str) -> Result<Self, BadNodes> {
-        match text.trim().parse() {
-            Ok(nodes) if (6..=2000).contains(&nodes) && nodes % 2 == 0 => Ok(Self(nodes)),
-            Ok(_) | Err(_) => Err(BadNodes),
+    fn from_str(text: &str) -> Result<Self, BadSize> {
+        let (nodes, rate) = match text.trim().split_once('@') {
+            Some((nodes, rate)) => (nodes, Some(rate)),
+            None => (text.trim(), None),
+        };
+        let rate_per_s = rate
+            .map(|rate| rate.parse().map_err(|_| BadSize))
+            .transpose()?;
+        match nodes.parse() {
+            Ok(nodes) if (6..=2000).contains(&nodes) && nodes % 2 == 0 => {
+                Ok(Self { nodes, rate_per_s })
+            }
+            Ok(_) | Err(_) => Err(BadSize),
         }
     }
+}
+
+/// What was measured.
+#[derive(Debug, Serialize)]
+struct Report {
+    rows: Vec<Measured>,
+    seeded: Option<Seeded>,
 }
 
 /// One run, measured.
@@ -50,38 +79,36 @@ struct Measured {
     /// What the scheduler had happen; a world without a scheduler has none.
     events: Option<u64>,
     events_per_s: Option<f64>,
+    /// What an event costs, by what one costs in the first row that has any.
+    event_cost_ratio: Option<f64>,
     /// How long the checkers took beside that.
     checks_s: f64,
     /// The most memory that the process had; only Linux tells.
     peak_memory_bytes: Option<u64>,
 }
 
+/// Many seeds of one drill: run, checked and measured.
+#[derive(Debug, Serialize)]
+struct Seeded {
+    drill: String,
+    seeds: u64,
+    threads: usize,
+    wall_s: f64,
+    seeds_per_s: f64,
+}
+
 pub(crate) fn bench(arguments: &BenchArguments) -> Exit {
     if arguments.alone {
         return alone(arguments);
     }
-    let worlds = match arguments.world.is_empty() {
-        true => WorldKind::ALL,
-        false => &arguments.world,
-    };
-    let mut rows = Vec::new();
-    for &Nodes(nodes) in &arguments.nodes {
-        for world in worlds {
-            let spinner =
-                ProgressBar::new_spinner().with_message(format!("{world}, {nodes} nodes"));
-            spinner.enable_steady_tick(Duration::from_millis(100));
-            let measured = in_its_own_process(arguments, *world, nodes);
-            spinner.finish_and_clear();
-            match measured {
-                Ok(measured) => rows.push(measured),
-                Err(why) => {
-                    output::error(&format!("{world}, {nodes} nodes: {why}"));
-                    return Exit::NothingRan;
-                }
-            }
+    let report = match measure_all(arguments) {
+        Ok(report) => report,
+        Err(why) => {
+            output::error(&why);
+            return Exit::NothingRan;
         }
-    }
-    match printed(arguments.format, &rows) {
+    };
+    match printed(arguments.format, &report) {
         Ok(text) => {
             output::result(&text);
             Exit::Pass
@@ -93,17 +120,68 @@ pub(crate) fn bench(arguments: &BenchArguments) -> Exit {
     }
 }
 
+fn measure_all(arguments: &BenchArguments) -> Result<Report, String> {
+    let mut rows: Vec<Measured> = Vec::new();
+    for size in &arguments.nodes {
+        let worlds = match (arguments.world.as_slice(), size.nodes) {
+            ([], ..=SMALL_NODES) => WorldKind::ALL,
+            ([], _) => &[WorldKind::Event],
+            (worlds, _) => worlds,
+        };
+        for world in worlds {
+            let name = format!("{world}, {} nodes", size.nodes);
+            let mut measured =
+                while_it_spins(&name, || in_its_own_process(arguments, *world, *size))
+                    .map_err(|why| format!("{name}: {why}"))?;
+            let first = rows.iter().find_map(|row| row.events_per_s);
+            measured.event_cost_ratio = first
+                .or(measured.events_per_s)
+                .and_then(|first| Some(first / measured.events_per_s?));
+            rows.push(measured);
+        }
+    }
+    let seeded = match arguments.seeds {
+        0 => None,
+        seeds => Some(while_it_spins("kill-master", || with_many_seeds(seeds))?),
+    };
+    Ok(Report { rows, seeded })
+}
+
+fn while_it_spins<T>(name: &str, work: impl FnOnce() -> T) -> T {
+    let spinner = ProgressBar::new_spinner().with_message(name.to_owned());
+    spinner.enable_steady_tick(Duration::from_millis(100));
+    let done = work();
+    spinner.finish_and_clear();
+    done
+}
+
+fn with_many_seeds(seeds: u64) -> Result<Seeded, String> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let drill = Drill::parse(SEEDED).map_err(|bad| bad.to_string())?;
+    let started = Instant::now();
+    let outcome = drill.seeds(0..seeds).jobs(threads).run();
+    outcome.map_err(|error| error.to_string())?;
+    let wall_s = started.elapsed().as_secs_f64();
+    Ok(Seeded {
+        drill: "kill-master".to_owned(),
+        seeds,
+        threads,
+        wall_s,
+        seeds_per_s: seeds as f64 / wall_s,
+    })
+}
+
 /// Memory can only be told of a whole process.
 fn in_its_own_process(
     arguments: &BenchArguments,
     world: WorldKind,
-    nodes: u16,
+    size: Size,
 ) -> Result<Measured, String> {
+    let rate_per_s = size.rate_per_s.unwrap_or(arguments.rate);
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let output = Command::new(program)
         .args(["bench", "--alone", "--world", world.name()])
-        .args(["--nodes", &nodes.to_string()])
-        .args(["--rate", &arguments.rate.to_string()])
+        .args(["--nodes", &format!("{}@{rate_per_s}", size.nodes)])
         .args(["--seconds", &arguments.seconds.to_string()])
         .args(["--patience", &arguments.patience.to_string()])
         .output()
@@ -116,11 +194,10 @@ fn in_its_own_process(
 
 /// Measures the first world and size of the command line and prints it as JSON.
 fn alone(arguments: &BenchArguments) -> Exit {
-    let (Some(world), Some(Nodes(nodes))) = (arguments.world.first(), arguments.nodes.first())
-    else {
+    let (Some(world), Some(size)) = (arguments.world.first(), arguments.nodes.first()) else {
         return Exit::Usage;
     };
-    let measured = measure(arguments, *world, *nodes)
+    let measured = measure(arguments, *world, *size)
         .and_then(|measured| serde_json::to_string(&measured).map_err(|error| error.to_string()));
     match measured {
         Ok(text) => {
@@ -134,8 +211,9 @@ fn alone(arguments: &BenchArguments) -> Exit {
     }
 }
 
-fn measure(arguments: &BenchArguments, world: WorldKind, nodes: u16) -> Result<Measured, String> {
-    let rate = arguments.rate.get();
+fn measure(arguments: &BenchArguments, world: WorldKind, size: Size) -> Result<Measured, String> {
+    let nodes = size.nodes;
+    let rate = size.rate_per_s.unwrap_or(arguments.rate).get();
     let wanted_s = arguments.seconds.get();
     let (trial, trial_wall) = timed(nodes, rate, wanted_s.min(TRIAL_S), world)?;
     // What a second more costs is not known apart from start and end: it costs less than this.
@@ -164,6 +242,7 @@ fn measure(arguments: &BenchArguments, world: WorldKind, nodes: u16) -> Result<M
         speed: simulated_s / wall_s,
         events: run.scheduled_events,
         events_per_s: run.scheduled_events.map(|events| events as f64 / wall_s),
+        event_cost_ratio: None,
         checks_s,
         peak_memory_bytes,
     })
@@ -217,15 +296,25 @@ fn peak_memory_bytes() -> Option<u64> {
     Some(kilobytes * 1024)
 }
 
-fn printed(format: Format, rows: &[Measured]) -> Result<String, serde_json::Error> {
+fn printed(format: Format, report: &Report) -> Result<String, serde_json::Error> {
     match format {
-        Format::Human => Ok(table(rows)),
-        Format::Json => Ok(serde_json::to_string_pretty(rows)? + "\n"),
-        Format::Ndjson => rows
-            .iter()
-            .map(|row| Ok(serde_json::to_string(row)? + "\n"))
-            .collect(),
+        Format::Human => Ok(table(&report.rows) + &line(report.seeded.as_ref())),
+        Format::Json => Ok(serde_json::to_string_pretty(report)? + "\n"),
+        Format::Ndjson => {
+            let rows = report.rows.iter().map(serde_json::to_string);
+            let seeded = report.seeded.iter().map(serde_json::to_string);
+            rows.chain(seeded).map(|line| Ok(line? + "\n")).collect()
+        }
     }
+}
+
+fn line(seeded: Option<&Seeded>) -> String {
+    seeded.map_or_else(String::new, |seeded| {
+        format!(
+            "\n{}: {:.1} seeds/s ({} seeds on {} threads in {:.1} s)\n",
+            seeded.drill, seeded.seeds_per_s, seeded.seeds, seeded.threads, seeded.wall_s
+        )
+    })
 }
 
 fn table(rows: &[Measured]) -> String {
@@ -238,6 +327,7 @@ fn table(rows: &[Measured]) -> String {
         ("× real time", Side::Right),
         ("events/s", Side::Right),
         ("ns/event", Side::Right),
+        ("× first", Side::Right),
         ("checks", Side::Right),
         ("peak memory", Side::Right),
     ]);
@@ -257,6 +347,7 @@ fn table(rows: &[Measured]) -> String {
             format!("{:.1}", row.speed),
             maybe(row.events_per_s, 0),
             maybe(row.events_per_s.map(|rate| 1e9 / rate), 0),
+            maybe(row.event_cost_ratio, 2),
             format!("{:.3} s", row.checks_s),
             format!("{} MiB", maybe(memory, 0)),
         ]);
@@ -267,6 +358,11 @@ fn table(rows: &[Measured]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const SIX: Size = Size {
+        nodes: 6,
+        rate_per_s: None,
+    };
 
     #[test]
     fn the_drill_is_fine_at_every_size() {
@@ -279,25 +375,31 @@ mod tests {
 
     #[test]
     fn sizes_are_even_and_have_three_masters() {
-        assert_eq!("6".parse::<Nodes>().ok(), Some(Nodes(6)));
-        for bad in ["", "x", "4", "7", "2002", "-6"] {
-            assert!(bad.parse::<Nodes>().is_err(), "{bad}");
+        let nodes = |nodes, rate_per_s| Size {
+            nodes,
+            rate_per_s: NonZeroU32::new(rate_per_s),
+        };
+        assert_eq!("6".parse::<Size>().ok(), Some(nodes(6, 0)));
+        assert_eq!("50@1000".parse::<Size>().ok(), Some(nodes(50, 1000)));
+        for bad in ["", "x", "4", "7", "2002", "-6", "6@", "6@0", "6@x", "@100"] {
+            assert!(bad.parse::<Size>().is_err(), "{bad}");
         }
     }
 
     #[test]
     fn a_run_is_measured() {
         let arguments = BenchArguments {
-            nodes: vec![Nodes(6)],
+            nodes: vec![SIX],
             world: vec![WorldKind::Event],
             rate: std::num::NonZeroU32::MIN,
             seconds: std::num::NonZeroU32::MIN,
+            seeds: 0,
             patience: std::num::NonZeroU32::MIN,
             format: Format::Human,
             alone: true,
         };
         let measured =
-            measure(&arguments, WorldKind::Event, 6).unwrap_or_else(|why| panic!("{why}"));
+            measure(&arguments, WorldKind::Event, SIX).unwrap_or_else(|why| panic!("{why}"));
         assert!(measured.simulated_s > 1.0 && measured.events > Some(100));
         assert!(table(&[measured]).contains("event"));
     }

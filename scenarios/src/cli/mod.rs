@@ -99,18 +99,20 @@ pub(crate) struct ReplayArguments {
 ///
 /// Each row is one run in a process of its own: three masters or more, each with a replica, one of
 /// them killed. Runs that would take longer than --patience are cut short; the column of simulated
-/// seconds tells.
+/// seconds tells. Below the table stands how many seeds of the drill kill-master are run, checked
+/// and measured in a second on all cores.
 #[derive(Debug, clap::Args)]
 pub(crate) struct BenchArguments {
-    /// How many nodes the clusters have; even, 6 at least.
+    /// The rows: how many nodes the clusters have (even, 6 at least), and behind an @ how many
+    /// operations per second their clients make if not --rate.
     #[arg(
         long,
         value_delimiter = ',',
-        default_value = "6,30,100",
-        value_name = "N,..."
+        default_value = "6,6@1000,50,100,1000",
+        value_name = "N[@RATE],..."
     )]
-    nodes: Vec<bench::Nodes>,
-    /// The worlds.
+    nodes: Vec<bench::Size>,
+    /// The worlds. If none is given: all for the smallest clusters, event for the others.
     #[arg(long, value_delimiter = ',', value_parser = WorldParser, value_name = "WORLD,...")]
     world: Vec<WorldKind>,
     /// Client operations per second, all clients together.
@@ -119,6 +121,9 @@ pub(crate) struct BenchArguments {
     /// How many simulated seconds of the drill a run should have.
     #[arg(long, default_value = "60", value_name = "SECONDS")]
     seconds: NonZeroU32,
+    /// How many seeds of kill-master are run; 0: none.
+    #[arg(long, default_value = "200", value_name = "N")]
+    seeds: u64,
     /// How many seconds a run may take about.
     #[arg(long, default_value = "10", value_name = "SECONDS")]
     patience: NonZeroU32,

@@ -258,19 +258,29 @@ impl Kernel {
 
     /// Gives a client an input and does what it asks.
     pub(super) fn tell_client(&mut self, number: u16, input: ClientInput) {
+        let mut written = std::mem::take(&mut self.written_by_client);
+        self.let_client_write(number, input, &mut written);
+        self.end_client_turn(number, written);
+    }
+
+    /// Gives a client an input; what it sends waits in `written` to be handed to the kernel.
+    fn let_client_write(&mut self, number: u16, input: ClientInput, written: &mut Vec<WireIndex>) {
         let mut actions = std::mem::take(&mut self.client_actions);
         let now_us = self.now_us;
         self.clients[usize::from(number)]
             .client
             .handle(now_us, input, &mut actions);
-        let mut written = std::mem::take(&mut self.written_by_client);
         for action in actions.drain(..) {
-            self.carry_out_for_client(number, action, &mut written);
+            self.carry_out_for_client(number, action, written);
         }
+        self.client_actions = actions;
+    }
+
+    /// Hands what a client sent to the kernel.
+    fn end_client_turn(&mut self, number: u16, mut written: Vec<WireIndex>) {
         for wire in written.drain(..) {
             self.flush(wire, Side::Opener);
         }
-        self.client_actions = actions;
         self.written_by_client = written;
         self.schedule_client(number);
     }
@@ -308,7 +318,7 @@ impl Kernel {
             } => {
                 if let Some(&Some(wire)) = host.wires.get(connection.0 as usize) {
                     self.write(wire, Side::Opener, Parcel::Command(command));
-                    if written.last() != Some(&wire) {
+                    if !written.contains(&wire) {
                         written.push(wire);
                     }
                 }
@@ -335,10 +345,12 @@ impl Kernel {
     ) {
         use super::wire::Found;
         self.receive(wire, Side::Opener, u64::MAX);
-        loop {
+        let mut written = std::mem::take(&mut self.written_by_client);
+        let ended = loop {
             match self.next(wire, Side::Opener) {
                 Found::Parcel(Parcel::Reply(reply), _) => {
-                    self.tell_client(number, ClientInput::Reply(connection, reply));
+                    let input = ClientInput::Reply(connection, reply);
+                    self.let_client_write(number, input, &mut written);
                 }
                 Found::Parcel(
                     Parcel::Bus(_)
@@ -348,12 +360,13 @@ impl Kernel {
                     | Parcel::Stream(_),
                     _,
                 ) => {}
-                Found::Nothing | Found::More => return,
-                Found::Closed | Found::Broken(_) => {
-                    self.client_lost(number, connection, wire);
-                    return;
-                }
+                Found::Nothing | Found::More => break false,
+                Found::Closed | Found::Broken(_) => break true,
             }
+        };
+        self.end_client_turn(number, written);
+        if ended {
+            self.client_lost(number, connection, wire);
         }
     }
 

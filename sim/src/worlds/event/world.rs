@@ -86,6 +86,7 @@ impl<'a> EventWorld<'a> {
             .collect();
         let kernel = Kernel::new(network, disks.collect(), ports, ips, plan.epoch_ms);
         let recorder = Rc::clone(&kernel.recorder);
+        recorder.borrow_mut().expect(scenario);
         Self {
             scenario,
             plan,
