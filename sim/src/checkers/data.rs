@@ -86,7 +86,7 @@ impl Checker for Data {
                     found: *found,
                     node: *node,
                     history,
-                    restart: position.and_then(|position| position.ended),
+                    restart: position.and_then(|position| position.ended).map(Box::new),
                     place,
                 };
                 self.books.audited(*key, audit);

@@ -146,13 +146,14 @@ pub(super) struct Execution {
 }
 
 /// What the audit found under a key.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Audit {
     pub(super) found: Option<u64>,
     pub(super) node: Option<NodeNumber>,
     pub(super) history: Option<HistoryNumber>,
-    /// The restart after which the node that answered has not begun a history yet.
-    pub(super) restart: Option<Restart>,
+    /// The restart after which the node that answered has not begun a history yet. Boxed: it is
+    /// large and rare.
+    pub(super) restart: Option<Box<Restart>>,
     pub(super) place: usize,
 }
 
@@ -244,7 +245,7 @@ impl Bookkeeping {
         self.audits.dedup_by(|later, earlier| {
             let same = later.0 == earlier.0;
             if same {
-                earlier.1 = later.1;
+                std::mem::swap(&mut earlier.1, &mut later.1);
             }
             same
         });

@@ -55,6 +55,8 @@ pub(super) struct Flow {
     sent_at_us: u64,
     resend_at_us: u64,
     under_way: VecDeque<UnderWay>,
+    /// When the first of it arrives.
+    arrives_at_us: u64,
     arrived: u64,
     read: u64,
     /// Up to where the world was told.
@@ -118,6 +120,7 @@ impl Flow {
             sent_at_us: 0,
             resend_at_us: NEVER,
             under_way: VecDeque::new(),
+            arrives_at_us: NEVER,
             arrived: 0,
             read: 0,
             told: 0,
@@ -221,10 +224,7 @@ impl Flow {
 impl Flow {
     /// When something happens next that somebody waits for.
     pub(super) fn next_wanted_us(&self) -> u64 {
-        let mut at_us = self.resend_at_us;
-        if let Some(segment) = self.under_way.front() {
-            at_us = at_us.min(segment.at_us);
-        }
+        let mut at_us = self.resend_at_us.min(self.arrives_at_us);
         if !self.stopped && (self.sent < self.written || self.blocked) {
             at_us = at_us
                 .min(self.coming[0].at_us)
@@ -235,11 +235,7 @@ impl Flow {
 
     /// When anything happens next.
     pub(super) fn next_us(&self) -> u64 {
-        let arrival = self
-            .under_way
-            .front()
-            .map_or(NEVER, |segment| segment.at_us);
-        arrival
+        self.arrives_at_us
             .min(self.resend_at_us)
             .min(self.coming[0].at_us)
             .min(self.acknowledger.delayed_until_us())
@@ -253,10 +249,11 @@ impl Flow {
         sender: End,
         road: &mut Road<'_>,
     ) -> Step {
-        if let Some(segment) = self.under_way.front().copied()
-            && segment.at_us == at_us
+        if self.arrives_at_us == at_us
+            && let Some(segment) = self.under_way.pop_front()
         {
-            self.under_way.pop_front();
+            let next = self.under_way.front();
+            self.arrives_at_us = next.map_or(NEVER, |segment| segment.at_us);
             return self.arrive(segment, receiver, road);
         }
         if self.coming[0].at_us == at_us {
@@ -336,6 +333,7 @@ impl Flow {
             self.small_end = self.sent;
         }
         let at_us = self.not_before(at_us);
+        self.arrives_at_us = self.arrives_at_us.min(at_us);
         match self.under_way.back_mut() {
             Some(last) if last.at_us == at_us => last.end = self.sent,
             _ => self.under_way.push_back(UnderWay {

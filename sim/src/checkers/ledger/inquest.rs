@@ -171,9 +171,9 @@ impl Inquest<'_, '_> {
             written,
             slot,
         };
-        match (audit.history, audit.restart, audit.node) {
+        match (audit.history, &audit.restart, audit.node) {
             (Some(found), _, _) => self.cause_in_lineage(&case, found, 0),
-            (None, Some(restart), Some(node)) => self.cause_of_restart(&case, node, &restart, 0),
+            (None, Some(restart), Some(node)) => self.cause_of_restart(&case, node, restart, 0),
             (None, _, _) => {
                 let why = "the history of the node that was read is not in the log".into();
                 Cause::new(LossCause::Open, why, &[])
