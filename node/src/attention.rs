@@ -82,10 +82,11 @@ impl ClusterState {
         if peer.flags.intersects(skipped) {
             return NEVER;
         }
-        let link = peer.link.and_then(|link| self.link(link));
-        let Some(ping_sent) = peer.ping_sent else {
-            return link.map_or(NEVER, |_| peer.pong_received.plus_ms(timeout_ms / 2 + 1));
+        let Some(ping_sent) = peer.ping_sent() else {
+            let stale = peer.pong_received.plus_ms(timeout_ms / 2 + 1);
+            return peer.link.map_or(NEVER, |_| stale);
         };
+        let link = peer.link.and_then(|link| self.link(link));
         let silent_since = ping_sent.max(peer.data_received);
         let suspected = peer.flags.intersects(NodeFlags::PFAIL | NodeFlags::FAIL);
         let suspicion = if suspected {

@@ -31,7 +31,7 @@ pub(crate) fn up(node: &mut Node, link: LinkId) {
     };
     entry.up = true;
     let Some(index) = entry.peer else { return };
-    let waiting_since = node.cluster[index].ping_sent;
+    let waiting_since = node.cluster[index].ping_sent();
     let meet = node.cluster[index].flags.contains(NodeFlags::MEET);
     gossip::send_ping(
         node,
@@ -40,7 +40,7 @@ pub(crate) fn up(node: &mut Node, link: LinkId) {
     );
     // A ping that was outstanding when the old link broke still counts from when it was sent.
     if waiting_since.is_some() {
-        node.cluster[index].ping_sent = waiting_since;
+        node.cluster[index].set_ping_sent(waiting_since);
         node.cluster.attend(index);
     }
     node.cluster[index].flags.remove(NodeFlags::MEET);

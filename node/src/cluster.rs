@@ -1,5 +1,8 @@
 //! What a node knows of its cluster: the table of peers, the slot map, the epochs.
 
+mod buckets;
+mod peer;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -8,9 +11,13 @@ use rustc_hash::FxBuildHasher;
 
 use crate::attention::Attention;
 use crate::ids::{LinkId, NodeId};
-use crate::message::{Address, MessageKind, NodeFlags};
+use crate::message::MessageKind;
 use crate::slot::{SLOT_COUNT, Slot, SlotSet};
 use crate::time::WallMillis;
+use buckets::Buckets;
+
+pub(crate) use buckets::{Draw, Key};
+pub use peer::Peer;
 
 /// A place in the node table. Stays valid until that peer is removed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -25,7 +32,7 @@ const NOBODY: u16 = u16::MAX;
 /// What the node holds of the cluster (`clusterState`).
 #[derive(Clone, Debug)]
 pub struct ClusterState {
-    peers: Vec<Option<Peer>>,
+    peers: Vec<Peer>,
     /// Places of peers that were removed.
     vacant: Vec<PeerIndex>,
     buckets: Buckets,
@@ -34,6 +41,8 @@ pub struct ClusterState {
     pub(crate) unconnected: BTreeSet<PeerIndex>,
     /// Peers this node suspects (PFAIL).
     pub(crate) suspects: BTreeSet<PeerIndex>,
+    /// Who reported whom failing, and when. Most peers are reported by nobody.
+    pub(crate) reports: BTreeMap<PeerIndex, Vec<Report>>,
     /// Grows with every change of roles, failures or ownership.
     pub(crate) topology: u64,
     owned_count: usize,
@@ -57,8 +66,6 @@ pub struct ClusterState {
     pub(crate) pfail_count: u16,
     /// Ids removed by `CLUSTER FORGET`, and until when gossip about them is ignored.
     pub(crate) blacklist: BTreeMap<NodeId, WallMillis>,
-    /// Pings, pongs and meets built so far, to mark who was spoken of in which.
-    pub(crate) pings_sent: u64,
     /// `clusterCron` runs so far.
     pub(crate) cron_runs: u64,
     links_opened: u64,
@@ -66,59 +73,6 @@ pub struct ClusterState {
     pub(crate) sent: [u64; MessageKind::COUNT],
     /// Messages received, by type.
     pub(crate) received: [u64; MessageKind::COUNT],
-}
-
-/// What is known of one node (`clusterNode`).
-///
-/// The fields that gossip touches come first and share two cache lines: a large cluster spends
-/// most of its time waiting for them to come out of memory, where lines are fetched in pairs.
-#[derive(Clone, Debug)]
-#[repr(C, align(128))]
-pub struct Peer {
-    /// What it is held to be.
-    pub flags: NodeFlags,
-    /// Its address.
-    pub address: Address,
-    /// Its id; made up while in handshake.
-    pub id: NodeId,
-    /// When the ping was sent that waits for its pong.
-    pub ping_sent: Option<WallMillis>,
-    /// When its last pong arrived, or was heard of; 0 at first.
-    pub pong_received: WallMillis,
-    /// The last ping that spoke of it, so that one ping does not twice.
-    pub(crate) last_in_gossip: u64,
-    /// Who reported it failing, and when.
-    pub reports: Vec<Report>,
-    /// The connection this node opened to it.
-    pub link: Option<LinkId>,
-    /// When the cron looks at it next.
-    pub(crate) look_at: WallMillis,
-    /// When anything last arrived from it; 0 at first.
-    pub data_received: WallMillis,
-    /// Its config epoch.
-    pub config_epoch: u64,
-    /// The slots it owns. Shared with the messages that carry it.
-    pub slots: Arc<SlotSet>,
-    /// Its replication offset as it last announced it.
-    pub offset: u64,
-    /// When it announced it.
-    pub offset_time: WallMillis,
-    /// Its master.
-    pub replica_of: Option<PeerIndex>,
-    /// Its announced host name.
-    pub hostname: Option<Box<str>>,
-    /// Its replicas, in the order they were learned of.
-    pub replicas: Vec<PeerIndex>,
-    /// The connection it opened to this node.
-    pub inbound_link: Option<LinkId>,
-    /// When it was added.
-    pub created: WallMillis,
-    /// When it was marked FAIL.
-    pub fail_time: WallMillis,
-    /// When a replica of this master last got this node's vote.
-    pub voted_time: WallMillis,
-    /// Since when it has no working replica.
-    pub orphaned_time: Option<WallMillis>,
 }
 
 /// A failure report (`clusterNodeFailReport`).
@@ -149,71 +103,6 @@ pub struct Link {
     pub local_ip: Option<std::net::IpAddr>,
 }
 
-impl Peer {
-    pub(crate) fn new(id: NodeId, flags: NodeFlags, address: Address, now: WallMillis) -> Self {
-        Self {
-            id,
-            address,
-            hostname: None,
-            flags,
-            config_epoch: 0,
-            slots: Arc::default(),
-            replica_of: None,
-            replicas: Vec::new(),
-            created: now,
-            ping_sent: None,
-            pong_received: WallMillis(0),
-            data_received: WallMillis(0),
-            fail_time: WallMillis(0),
-            voted_time: WallMillis(0),
-            orphaned_time: None,
-            offset: 0,
-            offset_time: WallMillis(0),
-            reports: Vec::new(),
-            link: None,
-            inbound_link: None,
-            look_at: WallMillis(i64::MAX),
-            last_in_gossip: 0,
-        }
-    }
-
-    /// Whether it is a master.
-    #[must_use]
-    pub const fn is_master(&self) -> bool {
-        self.flags.contains(NodeFlags::MASTER)
-    }
-
-    /// Whether it is a replica.
-    #[must_use]
-    pub const fn is_replica(&self) -> bool {
-        self.flags.contains(NodeFlags::REPLICA)
-    }
-
-    /// Whether a quorum holds it for failed.
-    #[must_use]
-    pub const fn is_failed(&self) -> bool {
-        self.flags.contains(NodeFlags::FAIL)
-    }
-
-    /// Whether this node suspects it.
-    #[must_use]
-    pub const fn is_timed_out(&self) -> bool {
-        self.flags.contains(NodeFlags::PFAIL)
-    }
-
-    /// Whether its name is not known yet.
-    #[must_use]
-    pub const fn in_handshake(&self) -> bool {
-        self.flags.contains(NodeFlags::HANDSHAKE)
-    }
-
-    /// Whether it votes: a master that owns slots.
-    #[must_use]
-    pub fn votes(&self) -> bool {
-        self.is_master() && !self.slots.is_empty()
-    }
-}
-
 impl ClusterState {
     pub(crate) fn new(myself: Peer, hash_seed: u64) -> Self {
         let mut buckets = Buckets::new(hash_seed);
@@ -223,9 +112,10 @@ impl ClusterState {
             attention: Attention::default(),
             unconnected: BTreeSet::new(),
             suspects: BTreeSet::new(),
+            reports: BTreeMap::new(),
             topology: 0,
             owned_count: 0,
-            peers: vec![Some(myself)],
+            peers: vec![myself],
             vacant: Vec::new(),
             links: IndexMap::default(),
             owners: Box::new([NOBODY; SLOT_COUNT]),
@@ -238,7 +128,6 @@ impl ClusterState {
             size: 1,
             pfail_count: 0,
             blacklist: BTreeMap::new(),
-            pings_sent: 0,
             cron_runs: 0,
             links_opened: 0,
             sent: [0; MessageKind::COUNT],
@@ -259,19 +148,61 @@ impl ClusterState {
     /// The peer of that id.
     #[must_use]
     pub fn find(&self, id: NodeId) -> Option<PeerIndex> {
-        let same = |index: PeerIndex| self.get(index).is_some_and(|peer| peer.id == id);
-        self.buckets.candidates(id).find(|&index| same(index))
+        self.buckets.find(id, |index| self.is(index, id))
+    }
+
+    /// The places of many ids; of each that is probably there, [`Self::is`] must be asked. Only
+    /// what will be needed of them is read, all of it side by side: one after the other, a large
+    /// cluster waits for memory most of the time.
+    pub(crate) fn guess_all(
+        &self,
+        ids: impl Iterator<Item = NodeId>,
+        keys: &mut Vec<Key>,
+        places: &mut Vec<Option<PeerIndex>>,
+    ) {
+        keys.clear();
+        keys.extend(ids.map(|id| self.buckets.key(id)));
+        self.buckets.fetch(keys);
+        places.clear();
+        places.extend(keys.iter().map(|&key| self.buckets.guess(key)));
+        self.fetch(places.iter().copied().flatten());
+    }
+
+    /// Many places drawn by `random`, in the same way.
+    pub(crate) fn draw_peers(
+        &self,
+        count: usize,
+        mut random: impl FnMut(u32) -> u32,
+        draws: &mut Vec<Draw>,
+        places: &mut Vec<PeerIndex>,
+    ) {
+        draws.clear();
+        draws.extend((0..count).map(|_| self.buckets.draw(&mut random)));
+        self.buckets.fetch_drawn(draws);
+        places.clear();
+        places.extend(draws.iter().map(|&draw| self.buckets.drawn(draw)));
+        self.fetch(places.iter().copied());
+    }
+
+    fn fetch(&self, places: impl Iterator<Item = PeerIndex>) {
+        let peers = places.filter_map(|index| self.peers.get(usize::from(index.0)));
+        buckets::fetch(peers.map(|peer| peer.flags.bits()));
+    }
+
+    /// Whether a place is that of an id.
+    pub(crate) fn is(&self, index: PeerIndex, id: NodeId) -> bool {
+        self.get(index).is_some_and(|peer| peer.id == id)
     }
 
     /// Number of nodes known, the node itself and those in handshake included.
     #[must_use]
     pub fn node_count(&self) -> usize {
-        self.buckets.count
+        self.buckets.count()
     }
 
     /// Every place of the table, the node's own first; some may be empty. Holds no borrow, so that
     /// a caller may change the table while it walks it.
-    pub(crate) fn places(&self) -> impl Iterator<Item = PeerIndex> + use<> {
+    pub(crate) fn places(&self) -> impl ExactSizeIterator<Item = PeerIndex> + use<> {
         (0..self.peers.len() as u16).map(PeerIndex)
     }
 
@@ -280,26 +211,28 @@ impl ClusterState {
         self.peers
             .iter()
             .enumerate()
-            .filter_map(|(index, peer)| Some((PeerIndex(index as u16), peer.as_ref()?)))
+            .filter(|(_, peer)| !peer.vacant)
+            .map(|(index, peer)| (PeerIndex(index as u16), peer))
     }
 
     /// The peer at `index`, unless it was removed.
     #[must_use]
     pub fn get(&self, index: PeerIndex) -> Option<&Peer> {
-        self.peers.get(usize::from(index.0))?.as_ref()
+        let peer = self.peers.get(usize::from(index.0))?;
+        (!peer.vacant).then_some(peer)
     }
 
     /// A place drawn by `random`, which returns a number below its argument
     /// (`dictGetRandomKey`).
     pub(crate) fn random_peer(&self, random: impl FnMut(u32) -> u32) -> PeerIndex {
-        self.buckets.draw(random)
+        self.buckets.drawn(self.buckets.draw(random))
     }
 
     pub(crate) fn add(&mut self, peer: Peer) -> PeerIndex {
         if self.buckets.is_full() {
             self.buckets.double();
             for (place, known) in (0..).map(PeerIndex).zip(&self.peers) {
-                if let Some(known) = known {
+                if !known.vacant {
                     self.buckets.insert(known.id, place);
                 }
             }
@@ -307,11 +240,11 @@ impl ClusterState {
         let id = peer.id;
         let index = match self.vacant.pop() {
             Some(index) => {
-                self.peers[usize::from(index.0)] = Some(peer);
+                self.peers[usize::from(index.0)] = peer;
                 index
             }
             None => {
-                self.peers.push(Some(peer));
+                self.peers.push(peer);
                 PeerIndex(self.peers.len() as u16 - 1)
             }
         };
@@ -339,10 +272,12 @@ impl ClusterState {
 
     /// Takes a peer out of the table. The caller has removed all that points at it.
     pub(crate) fn take(&mut self, index: PeerIndex) -> Option<Peer> {
-        let peer = self.peers.get_mut(usize::from(index.0))?.take()?;
+        self.get(index)?;
+        let peer = std::mem::replace(&mut self.peers[usize::from(index.0)], Peer::vacant());
         self.vacant.push(index);
         self.unconnected.remove(&index);
         self.suspects.remove(&index);
+        self.reports.remove(&index);
         self.topology += 1;
         self.buckets.remove(peer.id, index);
         Some(peer)
@@ -444,167 +379,16 @@ impl std::ops::Index<PeerIndex> for ClusterState {
     type Output = Peer;
 
     fn index(&self, index: PeerIndex) -> &Peer {
-        match &self.peers[usize::from(index.0)] {
-            Some(peer) => peer,
-            None => unreachable!("peer {} was removed", index.0),
-        }
+        let peer = &self.peers[usize::from(index.0)];
+        debug_assert!(!peer.vacant, "peer {} was removed", index.0);
+        peer
     }
 }
 
 impl std::ops::IndexMut<PeerIndex> for ClusterState {
     fn index_mut(&mut self, index: PeerIndex) -> &mut Peer {
-        match &mut self.peers[usize::from(index.0)] {
-            Some(peer) => peer,
-            None => unreachable!("peer {} was removed", index.0),
-        }
-    }
-}
-
-/// The hash table that upstream keeps its nodes in, as far as it shows: a random node is drawn by
-/// drawing a bucket first, so nodes that share a bucket are pinged and spoken of less often.
-///
-/// A bucket is a chain through the places of the node table, in the order they were put in.
-#[derive(Clone, Debug)]
-struct Buckets {
-    seed: u64,
-    count: usize,
-    buckets: Vec<Bucket>,
-    /// By place.
-    chain: Vec<Chained>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Bucket {
-    /// Some bits of the first one's hash: most buckets hold one, and need no look at the chain.
-    tag: u32,
-    count: u16,
-    first: u16,
-}
-
-/// A place in the chain of its bucket.
-#[derive(Clone, Copy, Debug)]
-struct Chained {
-    /// Some bits of its id's hash.
-    tag: u32,
-    next: u16,
-}
-
-/// No place: the end of a chain.
-const END: u16 = u16::MAX;
-
-impl Buckets {
-    /// `DICT_HT_INITIAL_SIZE`.
-    const INITIAL: usize = 4;
-
-    const EMPTY: Bucket = Bucket {
-        tag: 0,
-        count: 0,
-        first: END,
-    };
-
-    fn new(seed: u64) -> Self {
-        Self {
-            seed,
-            count: 0,
-            buckets: vec![Self::EMPTY; Self::INITIAL],
-            chain: Vec::new(),
-        }
-    }
-
-    fn hash(&self, id: NodeId) -> (usize, u32) {
-        let hash = xxhash_rust::xxh3::xxh3_64_with_seed(&id.0, self.seed);
-        (
-            hash as usize & (self.buckets.len() - 1),
-            (hash >> 32) as u32,
-        )
-    }
-
-    /// The places whose id is probably this one.
-    fn candidates(&self, id: NodeId) -> impl Iterator<Item = PeerIndex> {
-        let (bucket, tag) = self.hash(id);
-        let held = self.buckets[bucket];
-        let first = (held.count > 0 && held.tag == tag).then_some(held.first);
-        let others = (held.count > 1)
-            .then(|| self.places(bucket).skip(1))
-            .into_iter()
-            .flatten()
-            .filter(move |&place| self.chain[usize::from(place)].tag == tag);
-        first.into_iter().chain(others).map(PeerIndex)
-    }
-
-    fn places(&self, bucket: usize) -> impl Iterator<Item = u16> {
-        let mut next = self.buckets[bucket].first;
-        std::iter::from_fn(move || {
-            let place = (next != END).then_some(next)?;
-            next = self.chain[usize::from(place)].next;
-            Some(place)
-        })
-    }
-
-    fn insert(&mut self, id: NodeId, index: PeerIndex) {
-        self.count += 1;
-        let (bucket, tag) = self.hash(id);
-        let last = self.places(bucket).last();
-        let place = usize::from(index.0);
-        let free = Chained { tag: 0, next: END };
-        if self.chain.len() <= place {
-            self.chain.resize(place + 1, free);
-        }
-        self.chain[place] = Chained { tag, next: END };
-        self.buckets[bucket].count += 1;
-        match last {
-            Some(last) => self.chain[usize::from(last)].next = index.0,
-            None => {
-                self.buckets[bucket].first = index.0;
-                self.buckets[bucket].tag = tag;
-            }
-        }
-    }
-
-    fn remove(&mut self, id: NodeId, index: PeerIndex) {
-        let (bucket, _) = self.hash(id);
-        let next = self.chain[usize::from(index.0)].next;
-        let before = self
-            .places(bucket)
-            .find(|&place| self.chain[usize::from(place)].next == index.0);
-        match before {
-            Some(before) => self.chain[usize::from(before)].next = next,
-            None => {
-                self.buckets[bucket].first = next;
-                self.buckets[bucket].tag = match next {
-                    END => 0,
-                    next => self.chain[usize::from(next)].tag,
-                };
-            }
-        }
-        self.buckets[bucket].count -= 1;
-        self.count -= 1;
-    }
-
-    /// Whether the table must double before one more is inserted.
-    fn is_full(&self) -> bool {
-        self.count >= self.buckets.len()
-    }
-
-    fn double(&mut self) {
-        let size = self.buckets.len() * 2;
-        self.buckets = vec![Self::EMPTY; size];
-        self.count = 0;
-    }
-
-    fn draw(&self, mut random: impl FnMut(u32) -> u32) -> PeerIndex {
-        loop {
-            let drawn = random(self.buckets.len() as u32) as usize;
-            let Bucket { count, first, .. } = self.buckets[drawn];
-            match count {
-                0 => {}
-                1 => return PeerIndex(first),
-                count => {
-                    let nth = random(count.into()) as usize;
-                    let place = self.places(drawn).nth(nth);
-                    return PeerIndex(place.unwrap_or(first));
-                }
-            }
-        }
+        let peer = &mut self.peers[usize::from(index.0)];
+        debug_assert!(!peer.vacant, "peer {} was removed", index.0);
+        peer
     }
 }

@@ -41,7 +41,7 @@ pub(crate) fn suspect_if_silent(
 /// A master reported a peer as PFAIL or FAIL (`clusterNodeAddFailureReport`).
 pub(crate) fn report(node: &mut Node, index: PeerIndex, by: PeerIndex) {
     let now = node.wall();
-    let reports = &mut node.cluster[index].reports;
+    let reports = node.cluster.reports.entry(index).or_default();
     if let Some(report) = reports.iter_mut().find(|report| report.by == by) {
         report.at = now;
         return;
@@ -53,7 +53,9 @@ pub(crate) fn report(node: &mut Node, index: PeerIndex, by: PeerIndex) {
 
 /// A master no longer reports a peer (`clusterNodeDelFailureReport`).
 pub(crate) fn withdraw_report(node: &mut Node, index: PeerIndex, by: PeerIndex) {
-    let reports = &mut node.cluster[index].reports;
+    let Some(reports) = node.cluster.reports.get_mut(&index) else {
+        return;
+    };
     let Some(place) = reports.iter().position(|report| report.by == by) else {
         return;
     };
@@ -66,18 +68,20 @@ pub(crate) fn withdraw_report(node: &mut Node, index: PeerIndex, by: PeerIndex) 
 /// Number of valid failure reports about a peer (`clusterNodeFailureReportsCount`).
 pub(crate) fn report_count(node: &mut Node, index: PeerIndex) -> usize {
     expire_reports(node, index);
-    node.cluster[index].reports.len()
+    node.cluster.reports.get(&index).map_or(0, Vec::len)
 }
 
 fn expire_reports(node: &mut Node, index: PeerIndex) {
-    if node.has_bug(Bug::ReportsNeverExpire) {
-        return;
-    }
+    let expire = !node.has_bug(Bug::ReportsNeverExpire);
     let validity_ms = node.config.cluster_node_timeout_ms * REPORT_VALIDITY_TIMEOUTS;
     let now = node.wall();
-    node.cluster[index]
-        .reports
-        .retain(|report| now.since_ms(report.at) <= validity_ms);
+    let Some(reports) = node.cluster.reports.get_mut(&index) else {
+        return;
+    };
+    reports.retain(|report| !expire || now.since_ms(report.at) <= validity_ms);
+    if reports.is_empty() {
+        node.cluster.reports.remove(&index);
+    }
 }
 
 /// Marks a suspected peer FAIL and tells everyone, if a quorum of masters agrees
@@ -99,9 +103,10 @@ pub(crate) fn mark_failing_if_agreed(node: &mut Node, index: PeerIndex) {
         return;
     }
     let now = node.wall();
-    let reports = node.cluster[index]
-        .reports
-        .iter()
+    let known = node.cluster.reports.get(&index);
+    let reports = known
+        .into_iter()
+        .flatten()
         .map(|report| FailureReport {
             by: node.cluster[report.by].id,
             age_ms: now.since_ms(report.at),

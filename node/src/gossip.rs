@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::action::Action;
-use crate::cluster::{MYSELF, Peer, PeerIndex};
+use crate::cluster::{Draw, Key, MYSELF, Peer, PeerIndex};
 use crate::failure;
 use crate::ids::LinkId;
 use crate::membership;
@@ -34,6 +34,20 @@ pub(crate) enum Audience {
     Everyone,
     /// The other replicas of this node's master, or this master's replicas.
     LocalReplicas,
+}
+
+/// Buffers that are used again and again; what is in them means nothing between two messages.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    /// Of whom a gossip section that is taken in speaks.
+    keys: Vec<Key>,
+    found: Vec<Option<PeerIndex>>,
+    /// Who was drawn to be told of, and who will be.
+    draws: Vec<Draw>,
+    drawn: Vec<PeerIndex>,
+    told: Vec<PeerIndex>,
+    /// Who is among `told`, a bit a place.
+    mentioned: Vec<u64>,
 }
 
 /// The gossip half of `clusterCron`: reconnects, pings, suspicions. True if a peer became PFAIL.
@@ -73,7 +87,8 @@ pub(crate) fn send_ping(node: &mut Node, link: LinkId, kind: PingKind) {
         return;
     };
     if let (false, PingKind::Ping, Some(peer)) = (known.inbound, kind, known.peer) {
-        node.cluster[peer].ping_sent = Some(node.wall());
+        let now = node.wall();
+        node.cluster[peer].set_ping_sent(Some(now));
         node.cluster.attend(peer);
     }
     let ping = Ping {
@@ -176,11 +191,12 @@ pub(crate) fn header(node: &Node, mut message_flags: MessageFlags) -> Header {
 /// Takes in what a ping, pong or meet tells of others (`clusterProcessGossipSection`). `sender` is
 /// the teller, if it is a member.
 pub(crate) fn take_in(node: &mut Node, sender: Option<PeerIndex>, gossip: &[Gossip]) {
-    // All are looked up before any is taken in: then they come out of memory side by side.
-    let mut found = std::mem::take(&mut node.found);
-    found.extend(gossip.iter().map(|entry| node.cluster.find(entry.node)));
-    for (entry, found) in gossip.iter().zip(found.drain(..)) {
-        match found.or_else(|| node.cluster.find(entry.node)) {
+    let mut found = std::mem::take(&mut node.scratch.found);
+    let ids = gossip.iter().map(|entry| entry.node);
+    (node.cluster).guess_all(ids, &mut node.scratch.keys, &mut found);
+    for (entry, guess) in gossip.iter().zip(&found) {
+        let known = guess.filter(|&index| node.cluster.is(index, entry.node));
+        match known.or_else(|| node.cluster.find(entry.node)) {
             Some(index) => take_in_known(node, sender, index, entry),
             None => {
                 if sender.is_some() && !entry.flags.contains(NodeFlags::NOADDR) {
@@ -189,7 +205,7 @@ pub(crate) fn take_in(node: &mut Node, sender: Option<PeerIndex>, gossip: &[Goss
             }
         }
     }
-    node.found = found;
+    node.scratch.found = found;
 }
 
 fn take_in_known(node: &mut Node, sender: Option<PeerIndex>, index: PeerIndex, entry: &Gossip) {
@@ -206,8 +222,8 @@ fn take_in_known(node: &mut Node, sender: Option<PeerIndex>, index: PeerIndex, e
         }
     }
     if !reported_down
-        && node.cluster[index].ping_sent.is_none()
-        && (node.cluster[index].reports.is_empty() || failure::report_count(node, index) == 0)
+        && node.cluster[index].ping_sent().is_none()
+        && failure::report_count(node, index) == 0
     {
         let pong = WallMillis(i64::from(entry.pong_received_s) * 1000);
         let limit = node.wall().plus_ms(PONG_TOLERANCE_MS);
@@ -229,38 +245,12 @@ fn take_in_known(node: &mut Node, sender: Option<PeerIndex>, index: PeerIndex, e
 /// What this ping tells of others: a random tenth of the nodes, at least three, and every node
 /// this one suspects.
 fn gossip_section(node: &mut Node) -> Vec<Gossip> {
-    node.cluster.pings_sent += 1;
-    let ping = node.cluster.pings_sent;
     let count = node.cluster.node_count() as i64;
-    let mut fresh = count - 2;
-    let wanted = (count / 10).max(3).min(fresh);
-    let mut iterations = wanted * 3;
-    let mut section =
-        Vec::with_capacity(wanted.max(0) as usize + usize::from(node.cluster.pfail_count));
-    while fresh > 0 && (section.len() as i64) < wanted && iterations > 0 {
-        iterations -= 1;
-        let index = node
-            .cluster
-            .random_peer(|bound| node.random.gossip.below(bound));
-        let peer = &mut node.cluster[index];
-        if index == MYSELF || peer.is_timed_out() {
-            continue;
-        }
-        if peer
-            .flags
-            .intersects(NodeFlags::HANDSHAKE | NodeFlags::NOADDR)
-            || (peer.link.is_none() && peer.slots.is_empty())
-        {
-            fresh -= 1;
-            continue;
-        }
-        if peer.last_in_gossip == ping {
-            continue;
-        }
-        peer.last_in_gossip = ping;
-        section.push(entry(peer));
-        fresh -= 1;
-    }
+    let wanted = (count / 10).max(3).min(count - 2).max(0) as usize;
+    draw_told(node, wanted);
+    let told = &node.scratch.told;
+    let mut section = Vec::with_capacity(wanted + usize::from(node.cluster.pfail_count));
+    section.extend(told.iter().map(|&index| entry(&node.cluster[index])));
     // As many as there were at the last cron: a suspicion of this very turn is told later.
     let count = usize::from(node.cluster.pfail_count);
     let told = node
@@ -277,10 +267,53 @@ fn gossip_section(node: &mut Node) -> Vec<Gossip> {
     section
 }
 
+/// Draws whom to tell of, as many as are still wanted at a time.
+fn draw_told(node: &mut Node, wanted: usize) {
+    let Node {
+        cluster,
+        random,
+        scratch,
+        ..
+    } = node;
+    scratch.told.clear();
+    scratch.mentioned.clear();
+    scratch
+        .mentioned
+        .resize(cluster.places().len().div_ceil(64), 0);
+    let all_linked = cluster.unconnected.is_empty();
+    let mut fresh = cluster.node_count().saturating_sub(2);
+    let mut draws = wanted * 3;
+    while scratch.told.len() < wanted && draws > 0 && fresh > 0 {
+        let batch = (wanted - scratch.told.len()).min(draws).min(fresh);
+        draws -= batch;
+        let random = |bound| random.gossip.below(bound);
+        cluster.draw_peers(batch, random, &mut scratch.draws, &mut scratch.drawn);
+        for &index in &scratch.drawn {
+            let peer = &cluster[index];
+            if index == MYSELF || peer.is_timed_out() {
+                continue;
+            }
+            let nowhere = NodeFlags::HANDSHAKE | NodeFlags::NOADDR;
+            if peer.flags.intersects(nowhere)
+                || (!all_linked && peer.link.is_none() && peer.slots.is_empty())
+            {
+                fresh -= 1;
+                continue;
+            }
+            let (word, bit) = (usize::from(index.0) / 64, 1 << (index.0 % 64));
+            if scratch.mentioned[word] & bit == 0 {
+                scratch.mentioned[word] |= bit;
+                scratch.told.push(index);
+                fresh -= 1;
+            }
+        }
+    }
+}
+
 fn entry(peer: &Peer) -> Gossip {
     Gossip {
         node: peer.id,
-        ping_sent_s: peer.ping_sent.map_or(0, |sent| (sent.0 / 1000) as u32),
+        ping_sent_s: peer.ping_sent().map_or(0, |sent| (sent.0 / 1000) as u32),
         pong_received_s: (peer.pong_received.0 / 1000) as u32,
         address: peer.address,
         plain_port: 0,
@@ -344,7 +377,7 @@ fn ping_one_at_random(node: &mut Node) {
             .cluster
             .random_peer(|bound| node.random.pings.below(bound));
         let peer = &node.cluster[index];
-        let Some(link) = peer.link.filter(|_| peer.ping_sent.is_none()) else {
+        let Some(link) = peer.link.filter(|_| peer.ping_sent().is_none()) else {
             continue;
         };
         if peer
@@ -376,7 +409,7 @@ fn visit(node: &mut Node, index: PeerIndex) -> bool {
     {
         return false;
     }
-    let ping_delay_ms = peer.ping_sent.map(|sent| now.since_ms(sent));
+    let ping_delay_ms = peer.ping_sent().map(|sent| now.since_ms(sent));
     let data_delay_ms = now.since_ms(peer.data_received);
     if let (Some(link), Some(ping_delay_ms)) = (peer.link, ping_delay_ms)
         && node
@@ -391,7 +424,7 @@ fn visit(node: &mut Node, index: PeerIndex) -> bool {
     }
     let peer = &node.cluster[index];
     if let Some(link) = peer.link {
-        let stale = peer.ping_sent.is_none() && now.since_ms(peer.pong_received) > timeout_ms / 2;
+        let stale = peer.ping_sent().is_none() && now.since_ms(peer.pong_received) > timeout_ms / 2;
         let paused_for_it = node.cluster.myself().is_master() && node.manual_failover.is_for(index);
         if stale || paused_for_it {
             send_ping(node, link, PingKind::Ping);

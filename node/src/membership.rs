@@ -317,13 +317,10 @@ pub(crate) fn remove(node: &mut Node, index: PeerIndex) {
     node.cluster.importing.retain(|_, source| *source != index);
     node.cluster.migrating.retain(|_, target| *target != index);
     slots::release_all(node, index, SlotChange::OwnerGone);
-    for place in node.cluster.places() {
-        if place != index && node.cluster.get(place).is_some() {
-            node.cluster[place]
-                .reports
-                .retain(|report| report.by != index);
-        }
-    }
+    node.cluster.reports.retain(|_, reports| {
+        reports.retain(|report| report.by != index);
+        !reports.is_empty()
+    });
     let peer = &node.cluster[index];
     let (link, inbound, master) = (peer.link, peer.inbound_link, peer.replica_of);
     let handshake = peer.in_handshake();
@@ -388,7 +385,7 @@ pub(crate) fn heard_pong(node: &mut Node, index: PeerIndex) {
     let now = node.wall();
     let peer = &mut node.cluster[index];
     peer.pong_received = now;
-    peer.ping_sent = None;
+    peer.set_ping_sent(None);
     failure::reachable_again(node, index);
     node.cluster.attend(index);
 }

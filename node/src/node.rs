@@ -2,7 +2,7 @@
 
 use crate::action::Action;
 use crate::clients::{self, Clients};
-use crate::cluster::{ClusterState, PeerIndex};
+use crate::cluster::ClusterState;
 use crate::commands;
 use crate::config::Config;
 use crate::engine::Bug;
@@ -38,8 +38,7 @@ pub struct Node {
     pub(crate) outbox: Vec<Action>,
     /// Actions of the current input that cannot wait.
     immediate: Vec<Action>,
-    /// Of whom a gossip section speaks; empty but while one is taken in.
-    pub(crate) found: Vec<Option<PeerIndex>>,
+    pub(crate) scratch: gossip::Scratch,
     /// Facts noted during the current input.
     notes: Vec<Fact>,
     /// `cronloops`.
@@ -129,7 +128,7 @@ impl Node {
             todo: Todo::empty(),
             outbox: Vec::new(),
             immediate: Vec::new(),
-            found: Vec::new(),
+            scratch: gossip::Scratch::default(),
             notes: Vec::new(),
             cron_loops: 0,
             // The first `serverCron` is due one millisecond after the start.

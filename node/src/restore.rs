@@ -126,7 +126,7 @@ pub(crate) fn saved_node(cluster: &ClusterState, index: PeerIndex) -> SavedNode 
             .flags
             .difference(NodeFlags::MEET | NodeFlags::MIGRATE_TO),
         replica_of: peer.replica_of.map(id),
-        ping_sent_ms: peer.ping_sent.map_or(0, |sent| sent.0),
+        ping_sent_ms: peer.ping_sent().map_or(0, |sent| sent.0),
         pong_received_ms: peer.pong_received.0,
         config_epoch: config_epoch_shown(cluster, peer),
         link_up: index == MYSELF || peer.link.is_some(),
@@ -215,7 +215,7 @@ fn peer(saved: &SavedNode, address: Address, now: WallMillis) -> Peer {
     let mut peer = Peer::new(saved.id, saved.flags, address, now);
     peer.hostname.clone_from(&saved.hostname);
     // Saved times are not trusted: they only tell whether there was one.
-    peer.ping_sent = (saved.ping_sent_ms != 0).then_some(now);
+    peer.set_ping_sent((saved.ping_sent_ms != 0).then_some(now));
     peer.pong_received = if saved.pong_received_ms == 0 {
         WallMillis(0)
     } else {

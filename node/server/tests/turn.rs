@@ -125,7 +125,7 @@ async fn stall_with_a_pong_in_the_kernel(
         let of = |node: &redrill_node::Node| {
             let view = node.view();
             view.peers()
-                .any(|peer| peer.id == id && peer.ping_sent.is_some())
+                .any(|peer| peer.id == id && peer.ping_sent().is_some())
         };
         first.control.with_node(of).unwrap()
     };

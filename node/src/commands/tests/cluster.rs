@@ -82,7 +82,7 @@ fn cluster_nodes_shows_every_kind_of_node_and_slot() {
     cluster.myself_mut().replicas.push(replica);
     cluster[replica].hostname = Some("two.example".into());
     cluster[replica].pong_received = WallMillis(1_795_249_377_522);
-    cluster[failed].ping_sent = Some(WallMillis(1_795_249_384_056));
+    cluster[failed].set_ping_sent(Some(WallMillis(1_795_249_384_056)));
     cluster[failed].config_epoch = 2;
     cluster.set_owner(5, Some(failed));
     cluster.set_owner(9, None);
@@ -498,7 +498,10 @@ fn failure_reports_are_counted_while_they_are_fresh() {
     let suspect = lone.know(2, NodeFlags::MASTER);
     let by = lone.know(3, NodeFlags::MASTER);
     let at = lone.now.wall;
-    lone.node.cluster[suspect].reports.push(Report { by, at });
+    lone.node
+        .cluster
+        .reports
+        .insert(suspect, vec![Report { by, at }]);
     let ask = format!("CLUSTER COUNT-FAILURE-REPORTS {}", id(2));
     assert_eq!(lone.ask(&ask), "1");
     lone.pass_ms(30_001);
