@@ -294,7 +294,8 @@ fn state(
             flags: role | myself,
             replica_of: master.map(|master| ids[master]),
             ping_sent_ms: 0,
-            pong_received_ms: 0,
+            // A node that remembers a pong does not ping at once: it waits for the link to be up.
+            pong_received_ms: if formed { EPOCH_MS } else { 0 },
             config_epoch: match (formed, master) {
                 (false, _) => 0,
                 (true, Some(master)) => specs[master].config_epoch,
