@@ -128,6 +128,7 @@ pub fn drill_text(cell: &Cell) -> String {
          masters = {masters}\n\
          replicas-per-master = {replicas}\n\
          starts-apart = \"{STARTS_APART_MS}ms\"\n\
+         formation = \"meet\"\n\
          [network]\n\
          within-zone = \"{latency}\"\n\
          mss = {mss}\n\

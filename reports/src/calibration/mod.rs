@@ -115,7 +115,7 @@ pub struct ShareRow {
     pub interval: Interval,
     /// How often it was simulated.
     pub simulated: Count,
-    /// Whether the simulated share lies outside, as far as so many simulated trials tell.
+    /// Whether the simulated share lies outside.
     pub is_outside: bool,
 }
 
@@ -146,8 +146,7 @@ pub enum Share {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outside {
-    /// Its median is not in the interval of the measured median, as far as so many simulated trials
-    /// tell: their own interval lies outside as a whole.
+    /// Its median is not in the interval of the measured median.
     Median,
     /// The Kolmogorov-Smirnov test rejects that both are one distribution.
     Distribution,
@@ -223,7 +222,6 @@ impl Row {
         let (measured, simulated) = (by_trial(measured), by_trial(simulated));
         let median_interval = statistics::median_interval(&measured)?;
         let p_value = statistics::kolmogorov_smirnov(&measured, &simulated)?;
-        let simulated_interval = statistics::median_interval(&simulated)?;
         let grain_ms = quantity.grain_ms();
         let p_within = statistics::kolmogorov_smirnov_within(&measured, &simulated, grain_ms)?;
         let (trials, measured) = (measured.len(), Side::of(measured)?);
@@ -232,7 +230,7 @@ impl Row {
         let is_judged = trials >= FEWEST_JUDGED && quantity.kind() == Kind::Judged;
         if is_judged {
             let widened = median_interval.widened(WIDENED_BY);
-            if !widened.overlaps(simulated_interval) {
+            if !widened.contains(simulated.quantiles.p50) {
                 outside.push(Outside::Median);
             }
             if p_within < REJECTED_BELOW {
@@ -270,13 +268,12 @@ impl ShareRow {
             low: interval.low.min(measured.share() - SHARES_WITHIN),
             high: interval.high.max(measured.share() + SHARES_WITHIN),
         };
-        let known_to = statistics::wilson(simulated.hits, simulated.of);
         Self {
             share,
             measured,
             interval,
             simulated,
-            is_outside: !near.overlaps(known_to),
+            is_outside: !near.contains(simulated.share()),
         }
     }
 }

@@ -24,12 +24,6 @@ impl Interval {
         }
     }
 
-    /// Whether something lies in both.
-    #[must_use]
-    pub fn overlaps(self, other: Self) -> bool {
-        self.low <= other.high && other.low <= self.high
-    }
-
     /// Whether a value lies in it.
     #[must_use]
     pub fn contains(self, value: f64) -> bool {
