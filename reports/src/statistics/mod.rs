@@ -7,6 +7,7 @@ mod bootstrap;
 mod interval;
 mod paired;
 mod quantile;
+mod rank_sum;
 mod rate;
 mod two_samples;
 
@@ -16,5 +17,6 @@ pub use paired::{Difference, Finding, compare_quantile};
 pub use quantile::{
     Bound, CONFIDENCE, Quantiles, lower_bound, quantile, runs_for_upper_bound, upper_bound,
 };
+pub use rank_sum::stratified_rank_sum;
 pub use rate::{Rate, poisson_rate};
 pub use two_samples::{distance, fisher_exact, kolmogorov_smirnov, kolmogorov_smirnov_within};
