@@ -68,6 +68,15 @@ impl Disk {
             times,
         }
     }
+
+    /// Whether what was written last would survive a loss of power.
+    fn is_durable(&self) -> bool {
+        match (&self.written, &self.durable) {
+            (State::Whole(written), State::Whole(durable)) => Arc::ptr_eq(written, durable),
+            (State::Torn, State::Torn) => true,
+            (State::Whole(_), State::Torn) | (State::Torn, State::Whole(_)) => false,
+        }
+    }
 }
 
 /// A workload client and its connections.
@@ -448,7 +457,7 @@ impl Kernel {
         self.hosts[usize::from(node)].clear();
         self.network.set_dark(node, true);
         let disk = &mut self.disks[usize::from(node)];
-        disk.written = match torn && !disk.syncing {
+        disk.written = match torn && !disk.is_durable() {
             true => State::Torn,
             false => disk.durable.clone(),
         };
