@@ -8,6 +8,9 @@ mod health;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod weather;
+#[cfg(test)]
+mod weather_tests;
 mod words;
 
 use std::cell::RefCell;
@@ -20,11 +23,12 @@ use crate::plan::Plan;
 use crate::recorder::Recorder;
 use crate::scenario::{Formation, Scenario, Trigger};
 use crate::select::Roles;
-use crate::trace::{Event, NodeNumber, Phase, ProcessChange};
+use crate::trace::{Event, FaultSource, NodeNumber, Phase, ProcessChange};
 use crate::world::{Hosts, Ticket, World};
 use formation::Script;
 use health::Names;
 use steps::Active;
+use weather::Blowing;
 
 /// How often the health of the cluster is looked at.
 const LOOK_EVERY_US: u64 = 100_000;
@@ -67,6 +71,11 @@ pub struct Director<'a> {
     asked: BTreeMap<Ticket, Asked>,
     next_ticket: u32,
     load_factors: BTreeMap<u16, f64>,
+    weather: Blowing,
+    /// What stops each process, of those that are stopped by a signal.
+    frozen: BTreeMap<NodeNumber, BTreeSet<FaultSource>>,
+    /// What keeps each process down, of those that a fault ended.
+    down: BTreeMap<NodeNumber, BTreeSet<FaultSource>>,
     audit: Audit,
     not_formed: Option<String>,
 }
@@ -92,8 +101,17 @@ struct Waiting {
 struct Asked {
     node: NodeNumber,
     command: String,
-    /// The step it belongs to; `None`: to the formation.
-    step: Option<u16>,
+    asker: Asker,
+}
+
+/// Who wants to know of an answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Asker {
+    Formation,
+    Step(u16),
+    Weather(u32),
+    /// Nobody: only the command matters.
+    Nobody,
 }
 
 /// How far the audit is.
@@ -151,6 +169,9 @@ impl<'a> Director<'a> {
             asked: BTreeMap::new(),
             next_ticket: 0,
             load_factors: BTreeMap::new(),
+            weather: Blowing::default(),
+            frozen: BTreeMap::new(),
+            down: BTreeMap::new(),
             audit: Audit::Stopping,
             not_formed: None,
         };
@@ -165,6 +186,7 @@ impl<'a> Director<'a> {
         let start_us = self.not_started.first().map_or(u64::MAX, |start| start.0);
         due_us
             .min(start_us)
+            .min(self.next_weather_us())
             .min(self.next_look_us)
             .min(self.phase_until_us)
     }
@@ -208,6 +230,7 @@ impl<'a> Director<'a> {
         }
         self.hear_answers(now_us, world);
         self.watch_triggers(now_us);
+        self.weather(now_us, world);
         while let Some(&(at_us, due)) = self.due.first()
             && at_us <= now_us
         {
@@ -254,7 +277,7 @@ impl Director<'_> {
             let commands = script.next(world, self.hosts.nodes);
             pending = script.pending();
             for (node, command) in commands {
-                self.ask(node, command, None, world);
+                self.ask(node, command, Asker::Formation, world);
             }
             if pending.is_some() {
                 self.script = Some(script);
@@ -273,6 +296,7 @@ impl Director<'_> {
     fn disturb(&mut self, now_us: u64, world: &mut dyn World) {
         self.enter(now_us, Phase::Disturb, now_us + self.scenario.duration_us);
         self.seen = self.recorder.borrow().len();
+        self.weather_begins(now_us);
         for (step, place) in self.scenario.steps.iter().zip(0..) {
             match &step.trigger {
                 Trigger::At { .. } => {
@@ -313,10 +337,12 @@ impl Director<'_> {
                 self.record(now_us, Event::FaultMissed { step, why });
             }
         }
+        self.weather_calms(now_us, world);
         let undone: Vec<u16> = self.active.keys().copied().collect();
         for step in undone {
             self.undo(now_us, step, world);
         }
+        self.down.clear();
         for node in 0..self.hosts.nodes {
             if !world.runs(node) {
                 self.start(now_us, node, world);
@@ -328,7 +354,8 @@ impl Director<'_> {
     /// A process that sleeps cannot be woken: the heal lasts until it goes on.
     fn wait_for_stalled(&mut self, now_us: u64) {
         let stalled = self.active.values().any(Active::waits_for_answers);
-        if !stalled {
+        let paused = self.asked.values().any(|asked| asked.asker.is_weather());
+        if !stalled && !paused {
             self.enter(
                 now_us,
                 Phase::Converge,
@@ -445,22 +472,26 @@ impl Director<'_> {
                 continue;
             };
             let failed = answer.failed;
-            self.record(
-                now_us,
-                Event::Operator {
-                    node: asked.node,
-                    command: asked.command.clone(),
-                    reply: answer.text.clone(),
-                    failed,
-                },
-            );
-            match asked.step {
-                Some(step) => self.step_answered(now_us, step, &answer, world),
-                None => {
+            if !asked.asker.is_weather() {
+                self.record(
+                    now_us,
+                    Event::Operator {
+                        node: asked.node,
+                        command: asked.command.clone(),
+                        reply: answer.text.clone(),
+                        failed,
+                    },
+                );
+            }
+            match asked.asker {
+                Asker::Step(step) => self.step_answered(now_us, step, &answer, world),
+                Asker::Formation => {
                     if let Some(script) = &mut self.script {
                         script.answered(asked.node, &asked.command, failed, &answer.text);
                     }
                 }
+                Asker::Weather(number) => self.weather_answered(now_us, number, world),
+                Asker::Nobody => (),
             }
         }
     }
@@ -470,7 +501,7 @@ impl Director<'_> {
         &mut self,
         node: NodeNumber,
         command: formation::Command,
-        step: Option<u16>,
+        asker: Asker,
         world: &mut dyn World,
     ) -> Ticket {
         let ticket = Ticket(self.next_ticket);
@@ -485,11 +516,21 @@ impl Director<'_> {
             Asked {
                 node,
                 command: text,
-                step,
+                asker,
             },
         );
         world.operate(ticket, node, words, patience_us);
         ticket
+    }
+}
+
+impl Asker {
+    /// Whether no operator sent the command: it stands for something that happens by itself.
+    const fn is_weather(self) -> bool {
+        match self {
+            Self::Weather(_) | Self::Nobody => true,
+            Self::Formation | Self::Step(_) => false,
+        }
     }
 }
 
@@ -514,13 +555,8 @@ impl Director<'_> {
     }
 
     fn start(&mut self, now_us: u64, node: NodeNumber, world: &mut dyn World) {
-        self.record(
-            now_us,
-            Event::Process {
-                node,
-                change: ProcessChange::Started,
-            },
-        );
+        let started = ProcessChange::Started;
+        self.recorder.borrow_mut().process(now_us, node, started);
         world.start(node);
     }
 }

@@ -19,6 +19,8 @@ pub struct HostDisk {
     usual: Distribution,
     /// Slower times, by fault; the last fault counts.
     slow: BTreeMap<u16, Distribution>,
+    /// Until when the disk does nothing, microseconds since the run began.
+    held_up_until_us: u64,
     files: BTreeMap<String, File>,
 }
 
@@ -42,6 +44,7 @@ impl HostDisk {
             torn_key: streams.key(Purpose::TornFile),
             usual: Distribution::new(fsync),
             slow: BTreeMap::new(),
+            held_up_until_us: 0,
             files: BTreeMap::new(),
         }
     }
@@ -81,7 +84,13 @@ impl HostDisk {
             .slow
             .last_key_value()
             .map_or(&self.usual, |(_, slow)| slow);
-        times.at(draw(self.time_key, self.host, now_us))
+        let waits_us = self.held_up_until_us.saturating_sub(now_us);
+        waits_us + times.at(draw(self.time_key, self.host, now_us))
+    }
+
+    /// Lets the disk do nothing until a time: what is to be synced before waits for it.
+    pub fn hold_up(&mut self, until_us: u64) {
+        self.held_up_until_us = self.held_up_until_us.max(until_us);
     }
 
     /// Makes every sync take other times as long as a fault holds; `None` ends it.
@@ -161,6 +170,15 @@ mod tests {
         lengths.sort_unstable();
         lengths.dedup();
         assert!(lengths.len() > 5 && !lengths.contains(&10), "{lengths:?}");
+    }
+
+    #[test]
+    fn a_disk_that_is_held_up_syncs_when_it_goes_on() {
+        let mut disk = disk();
+        disk.hold_up(70_000);
+        disk.hold_up(50_000);
+        assert_eq!(disk.sync_time_us(20_000), 50_500);
+        assert_eq!(disk.sync_time_us(70_000), 500);
     }
 
     #[test]

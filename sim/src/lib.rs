@@ -18,6 +18,7 @@ pub mod select;
 pub mod tcp;
 pub mod trace;
 pub mod trace_io;
+pub mod weather;
 pub mod world;
 
 mod worlds;

@@ -9,12 +9,16 @@ mod distribution;
 use std::collections::BTreeMap;
 
 pub use distribution::Distribution;
+pub(crate) use distribution::quantile_us;
 
 use crate::rng::{Purpose, Streams, draw, unit};
 use crate::scenario::{Latency, Network as Links, Scenario};
 
 /// Place of a host: nodes in the drill's order, then clients, then the operator.
 pub type HostNumber = u16;
+
+/// Tells faults that make links worse apart.
+pub type FaultNumber = u32;
 
 /// Latency stays the same for this long, so that what is sent together arrives together.
 const WEATHER_CHANGES_EVERY_US: u64 = 1_000;
@@ -54,8 +58,19 @@ pub struct Network {
     /// How many faults cut each link, sender first.
     cuts: BTreeMap<(HostNumber, HostNumber), u16>,
     /// What degrades each link, by fault.
-    degraded: BTreeMap<(HostNumber, HostNumber), BTreeMap<u16, Degradation>>,
+    degraded: BTreeMap<(HostNumber, HostNumber), BTreeMap<FaultNumber, Degradation>>,
     dark: Vec<bool>,
+    /// Links as they were measured on a real network, in place of what is drawn.
+    measured: BTreeMap<(HostNumber, HostNumber), Measured>,
+}
+
+/// A link as it was measured.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Measured {
+    /// One-way latency, microseconds.
+    pub latency_us: u64,
+    /// Share of segments lost, 0 to 1.
+    pub loss: f64,
 }
 
 impl Network {
@@ -107,6 +122,7 @@ impl Network {
             cuts: BTreeMap::new(),
             degraded: BTreeMap::new(),
             dark,
+            measured: BTreeMap::new(),
         }
     }
 
@@ -134,12 +150,20 @@ impl Network {
         if self.is_cut(from, to) || self.is_dark(from) || self.is_dark(to) {
             return Transit::Lost;
         }
-        let weather = self.degradation(from, to);
+        let measured = self.measured(from, to);
+        let mut weather = self.degradation(from, to);
+        if let Some(measured) = measured {
+            weather.loss = 1.0 - (1.0 - weather.loss) * (1.0 - measured.loss);
+        }
         if weather.loss > 0.0 && self.is_lost(now_us, from, to, attempt, weather.loss) {
             return Transit::Lost;
         }
         let leaves_us = self.leaves_at(now_us, from, to, bytes);
-        let latency_us = self.latency_us(now_us, from, to) + weather.delay_us;
+        let usual_us = match measured {
+            Some(measured) => measured.latency_us,
+            None => self.latency_us(now_us, from, to),
+        };
+        let latency_us = usual_us + weather.delay_us;
         Transit::Arrives(leaves_us + latency_us)
     }
 
@@ -207,7 +231,13 @@ impl Network {
     }
 
     /// Makes the link from one host to another worse until [`Self::restore`] with the same fault.
-    pub fn degrade(&mut self, fault: u16, from: HostNumber, to: HostNumber, by: Degradation) {
+    pub fn degrade(
+        &mut self,
+        fault: FaultNumber,
+        from: HostNumber,
+        to: HostNumber,
+        by: Degradation,
+    ) {
         self.degraded
             .entry((from, to))
             .or_default()
@@ -215,11 +245,28 @@ impl Network {
     }
 
     /// Takes back what a fault made worse.
-    pub fn restore(&mut self, fault: u16) {
+    pub fn restore(&mut self, fault: FaultNumber) {
         self.degraded.retain(|_, faults| {
             faults.remove(&fault);
             !faults.is_empty()
         });
+    }
+
+    /// Makes the link from one host to another be as it was measured, from now on.
+    pub fn set_measured(&mut self, from: HostNumber, to: HostNumber, link: Measured) {
+        self.measured.insert((from, to), link);
+    }
+
+    /// Forgets what was measured.
+    pub fn forget_measured(&mut self) {
+        self.measured.clear();
+    }
+
+    fn measured(&self, from: HostNumber, to: HostNumber) -> Option<Measured> {
+        if self.measured.is_empty() {
+            return None;
+        }
+        self.measured.get(&(from, to)).copied()
     }
 
     /// Takes the power from a host, or gives it back. A dark host answers nothing.

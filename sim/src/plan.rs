@@ -11,6 +11,7 @@ use redrill_node::{
 use crate::rng::{Purpose, Stream, Streams};
 use crate::scenario::{Formation, NodeSpec, Scenario, Trigger};
 use crate::trace::NodeNumber;
+use crate::weather::{self, Gust, TooMuchWeather};
 
 /// How far a bus port lies above its client port (`CLUSTER_PORT_INCR`).
 const BUS_PORT_ABOVE: u16 = 10_000;
@@ -42,6 +43,8 @@ pub struct Plan {
     pub nodes: Vec<NodePlan>,
     /// The steps, in the scenario's order.
     pub steps: Vec<StepPlan>,
+    /// What the weather does, in order of time.
+    pub gusts: Arc<[Gust]>,
 }
 
 /// What a seed makes of a node.
@@ -108,6 +111,9 @@ pub enum PlanError {
         /// The id.
         id: NodeId,
     },
+    /// The weather does more than can be kept.
+    #[error(transparent)]
+    Weather(#[from] TooMuchWeather),
 }
 
 /// The most nodes that have a number.
@@ -117,7 +123,7 @@ impl Plan {
     /// Draws everything.
     ///
     /// # Errors
-    /// [`PlanError`] if the scenario's nodes cannot exist side by side.
+    /// [`PlanError`] if the scenario's nodes cannot exist side by side, or too much would happen.
     pub fn new(scenario: &Scenario, seed: u64) -> Result<Self, PlanError> {
         let streams = Streams::new(seed);
         let specs = &scenario.cluster.nodes;
@@ -164,11 +170,14 @@ impl Plan {
                 },
                 choices: streams.stream(Purpose::StepTarget, place),
             });
+        let (weather, cluster) = (&scenario.weather, &scenario.cluster);
+        let gusts = weather::draw(weather, cluster, scenario.duration_us, &streams)?;
         Ok(Self {
             streams,
             epoch_ms: EPOCH_MS + epoch.cast_signed(),
             nodes: nodes.collect(),
             steps: steps.collect(),
+            gusts: gusts.into(),
         })
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use redrill_node::{Fact, SavedState};
 
 use crate::client::ClientAction;
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, StallKind};
 use crate::trace::{Event, NodeNumber, Operation, ProcessChange, Record, StateLoad};
 use crate::world::Ticket;
 
@@ -15,6 +15,14 @@ pub struct Recorder {
     records: Vec<Record>,
     answers: BTreeMap<Ticket, Answer>,
     saving: BTreeMap<NodeNumber, (u64, u64)>,
+    still: BTreeMap<NodeNumber, Still>,
+}
+
+/// Why a process stands still. It may sleep and be stopped at once; it goes on when neither holds.
+#[derive(Clone, Copy, Default, Debug)]
+struct Still {
+    asleep: bool,
+    stopped: bool,
 }
 
 /// A write is told of by its client, by the master, twice, by the replica, and by the audit.
@@ -63,8 +71,42 @@ impl Recorder {
         self.record(at_us, Event::Node { node, fact });
     }
 
-    /// A process started, ended, stood still or went on.
+    /// A process started, ended, stood still, or has slept enough.
     pub fn process(&mut self, at_us: u64, node: NodeNumber, change: ProcessChange) {
+        match change {
+            ProcessChange::Stalled(StallKind::DebugSleep) => {
+                self.still.entry(node).or_default().asleep = true;
+            }
+            ProcessChange::Stalled(StallKind::Sigstop) => {
+                self.still.entry(node).or_default().stopped = true;
+            }
+            ProcessChange::Started | ProcessChange::Crashed(_) => {
+                self.still.remove(&node);
+            }
+            ProcessChange::Resumed => {
+                let still = self.still.entry(node).or_default();
+                still.asleep = false;
+                if still.stopped {
+                    return;
+                }
+                self.still.remove(&node);
+            }
+        }
+        self.record(at_us, Event::Process { node, change });
+    }
+
+    /// A stopped process was let go on. It may be asleep all the same.
+    pub fn thawed(&mut self, at_us: u64, node: NodeNumber) {
+        let still = self.still.remove(&node).unwrap_or_default();
+        if still.asleep {
+            let asleep = Still {
+                stopped: false,
+                ..still
+            };
+            self.still.insert(node, asleep);
+            return;
+        }
+        let change = ProcessChange::Resumed;
         self.record(at_us, Event::Process { node, change });
     }
 

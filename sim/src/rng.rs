@@ -39,6 +39,14 @@ pub enum Purpose {
     Disk = 12,
     /// What is left of a file torn by a power loss (entity: the host).
     TornFile = 13,
+    /// Spells of bad links (entity: the spell and its links).
+    WeatherSpell = 14,
+    /// Pauses (entity: the pause and its host).
+    WeatherPause = 15,
+    /// Outages of zones (entity: the outage and the zone).
+    WeatherOutage = 16,
+    /// Crashes of hosts (entity: the crash and its host).
+    WeatherCrash = 17,
 }
 
 /// All random streams of one seed.

@@ -9,6 +9,8 @@ use crate::scenario::{
     Selector, Step, StepAction, Trigger, Workload,
 };
 
+use crate::weather::Weather;
+
 /// Microseconds in a second.
 pub(crate) const SECOND: u64 = 1_000_000;
 
@@ -85,6 +87,7 @@ pub(crate) fn cluster(masters: usize, replicas_per_master: usize) -> Scenario {
             read_from_replicas: false,
             value_bytes: 24,
         },
+        weather: Weather::default(),
         steps: vec![],
         expectations: vec![],
         duration_us: 10 * SECOND,

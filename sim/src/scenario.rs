@@ -9,6 +9,8 @@ use std::net::IpAddr;
 use redrill_node::{Config, Engine, NodeId, SlotRange};
 use serde::{Deserialize, Serialize};
 
+use crate::weather::Weather;
+
 /// A validated drill.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Scenario {
@@ -31,6 +33,8 @@ pub struct Scenario {
     pub config_text: BTreeMap<String, String>,
     /// The load.
     pub workload: Workload,
+    /// What happens by itself.
+    pub weather: Weather,
     /// The script.
     pub steps: Vec<Step>,
     /// What must hold of the measures.
@@ -139,6 +143,13 @@ pub enum Latency {
     Exponential {
         /// Mean.
         mean_us: f64,
+    },
+    /// Pareto (a power law) by its median and 99th percentile: a heavier tail than any other.
+    Pareto {
+        /// Median.
+        p50_us: f64,
+        /// 99th percentile.
+        p99_us: f64,
     },
 }
 

@@ -123,6 +123,22 @@ impl Roles {
 }
 
 impl Selector {
+    /// Whether whom it means depends on what the nodes are at the moment.
+    #[must_use]
+    pub fn goes_by_role(&self) -> bool {
+        match self {
+            Self::MasterOfSlot(_)
+            | Self::ReplicaOf(_)
+            | Self::MasterOf(_)
+            | Self::Masters
+            | Self::Replicas
+            | Self::Minority => true,
+            Self::Name(_) | Self::Zones(_) | Self::All | Self::Clients | Self::Rest => false,
+            Self::One(some) => some.goes_by_role(),
+            Self::Union(parts) => parts.iter().any(Self::goes_by_role),
+        }
+    }
+
     /// Whom it selects. `choices` decides where one of several is meant; [`Selector::Rest`]
     /// selects nobody here, see [`groups`].
     #[must_use]

@@ -7,6 +7,7 @@ use redrill_node::{Engine, Fact, NodeId, SlotRange};
 use serde::{Deserialize, Serialize};
 
 use crate::scenario::{CrashKind, StallKind};
+use crate::weather::WeatherKind;
 
 /// Version of the event log's format.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -169,6 +170,31 @@ pub enum Event {
         /// Why.
         why: String,
     },
+    /// The weather began to do something. It ends with [`Event::WeatherEnded`] of the same number,
+    /// or with the drill.
+    WeatherBegan {
+        /// Its number in this run, in order of time.
+        weather: u32,
+        /// Which weather.
+        kind: WeatherKind,
+        /// What it does.
+        fault: FaultKind,
+        /// For how long, microseconds; 0 if that is not known before.
+        lasts_us: u64,
+        /// The nodes it touches.
+        nodes: Box<[NodeNumber]>,
+        /// The clients it touches.
+        clients: Box<[ClientNumber]>,
+        /// In words, for reports.
+        words: Box<str>,
+        /// As in [`Event::FaultBegan`].
+        cut: Box<[(u16, u16)]>,
+    },
+    /// What the weather did is over.
+    WeatherEnded {
+        /// Its number.
+        weather: u32,
+    },
     /// An operator's command was answered.
     Operator {
         /// Which node.
@@ -291,6 +317,15 @@ pub enum StateLoad {
     },
     /// It could not be read.
     Torn,
+}
+
+/// What made a fault.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum FaultSource {
+    /// A step of the script, by its index.
+    Step(u16),
+    /// The weather, by the number of the happening.
+    Weather(u32),
 }
 
 /// What a fault does.

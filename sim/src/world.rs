@@ -77,6 +77,9 @@ pub trait World {
     /// Makes a host's disk slow for a fault, or takes that back.
     fn slow_disk(&mut self, node: NodeNumber, fault: u16, fsync: Option<Latency>);
 
+    /// Lets a host's disk do nothing until a time, microseconds since the run began.
+    fn hold_up_disk(&mut self, node: NodeNumber, until_us: u64);
+
     /// Has an operator send a command to a node, which is answered through
     /// [`crate::recorder::Recorder::answered`]. Waits for the answer for `patience_us`.
     fn operate(&mut self, ticket: Ticket, node: NodeNumber, command: CommandLine, patience_us: u64);

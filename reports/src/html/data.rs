@@ -34,6 +34,8 @@ pub(super) struct Data {
     hidden: usize,
     /// From, to, whether it lasts, words, label.
     faults: Vec<(u64, u64, bool, String, String)>,
+    /// What the weather did that has no band of its own: kind, words, spans.
+    weather: Vec<(&'static str, String, Vec<(u64, u64)>)>,
     failovers: Vec<FailoverData>,
     slots: Vec<SlotData>,
     clients: Option<ClientData>,
@@ -165,6 +167,14 @@ impl Data {
                     let [from, to] = ends(fault.span);
                     let label = fault.label().to_owned();
                     (from, to, fault.lasts, fault.words.clone(), label)
+                })
+                .collect(),
+            weather: model
+                .weather
+                .iter()
+                .map(|strip| {
+                    let spans = strip.spans.iter().map(|span| (span.from_us, span.to_us));
+                    (strip.kind.plural(), strip.words(), spans.collect())
                 })
                 .collect(),
             failovers: failovers(model),

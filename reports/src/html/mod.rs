@@ -65,7 +65,7 @@ pub fn report(run: &RunReport<'_>) -> String {
                     (timeline_section(&model))
                     (sections::rules(&model, run))
                     (sections::expectations(run))
-                    (sections::measures(run))
+                    (sections::measures(&model, run))
                     (sections::losses(&model, run))
                     (events_section(&model, left_out))
                     (sections::configuration(&model))

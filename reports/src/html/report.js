@@ -171,6 +171,23 @@
       y += rows.length * 22 + 6;
     }
 
+    // Weather that has no band of its own.
+    for (const [name, words, spans] of D.weather) {
+      out += text(left - 12, y + 11, name, "soft", "end", left > 100 ? 11 : 9.5) + line(left, y + 7, right, y + 7, "var(--guide)");
+      let run = null;
+      const tick = () => { if (run) out += rect(run[0], y + 2, Math.max(run[1], run[0] + 1.5), y + 12, "var(--fault-bar)"); };
+      for (const [from, to] of spans) {
+        if (!seen(from, to)) continue;
+        const [l, r] = part(from, to);
+        if (run && l < run[1] + 0.75) run[1] = Math.max(run[1], r);
+        else { tick(); run = [l, r]; }
+      }
+      tick();
+      const inside = spans.filter(([from, to]) => seen(from, to)).length;
+      area(left, y, right, y + 14, `<b>${esc(words)}</b><div>${inside} of them here</div>`);
+      y += 17;
+    }
+
     // Failovers.
     for (const { title, won, parts } of D.failovers) {
       const from = parts.length ? parts[0][1] : won, to = parts.length ? parts[parts.length - 1][2] : won;
@@ -291,9 +308,12 @@
       out += rect(l, middle - half, r, middle + half, ROLE[role]);
       area(l, middle - 9, r, middle + 11, `<b>${esc(node.name)}</b> ${esc(word(label))}<div class="when">${at(from)} to ${at(to)}</div>`);
     }
+    let drawn = [-1, 0];
     for (const [kind, from, to, label] of node.troubles) {
       if (!seen(from, to)) continue;
       const [l, r] = part(from, to);
+      if (kind === drawn[0] && r < drawn[1] + 0.5) continue;
+      drawn = [kind, Math.max(r, l + 0.5)];
       out += hatched(l, middle - 8, r, middle + 8, kind === 1 ? "var(--gone)" : "var(--pale)", TROUBLE[kind]);
       area(l, middle - 9, r, middle + 9, `<b>${esc(node.name)}</b> ${esc(word(label))}<div class="when">${at(from)} to ${at(to)}, ${lasting(to - from)}</div>`);
     }
@@ -432,7 +452,12 @@
       if (row >= rows) break;
       const y = top + row++ * high, node = D.nodes[number];
       for (const [role, from, to] of node.roles) out += rect(px(from), y, px(to), y + high - 1, ROLE[role], 'opacity=".75"');
-      for (const [kind, from, to] of node.troubles) out += rect(px(from), y, px(to), y + high - 1, "var(--paper)") + rect(px(from), y, px(to), y + high - 1, `url(#h-${TROUBLE[kind]})`);
+      let drawn = [-1, 0];
+      for (const [kind, from, to] of node.troubles) {
+        if (kind === drawn[0] && px(to) < drawn[1] + 0.5) continue;
+        drawn = [kind, Math.max(px(to), px(from) + 0.5)];
+        out += rect(px(from), y, px(to), y + high - 1, "var(--paper)") + rect(px(from), y, px(to), y + high - 1, `url(#h-${TROUBLE[kind]})`);
+      }
     }
     for (const [from] of D.faults) out += line(px(from), top - 3, px(from), bottom + 2, "var(--fault)", 'stroke-width="1.5"');
     for (const [place, words] of ticks(from, to, left, right)) out += text(place, bottom + 17, words, "soft", place > right - 20 ? "end" : place < left + 12 ? "start" : "middle", 10);

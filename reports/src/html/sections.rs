@@ -9,7 +9,7 @@ use redrill_sim::trace::NodeNumber;
 use super::{RunReport, verdict_words};
 use crate::expectations::{EvaluatedExpectation, ExpectationOutcome};
 use crate::measures::FailoverHow;
-use crate::model::{EventKind, Failover, Model, Trouble, Weight};
+use crate::model::{EventKind, Failover, Model, Trouble, WeatherStrip, Weight};
 use crate::text::{length, length_ms, seconds_since};
 use crate::theme::{INK, Shape, mark};
 use Column::{Number, Words};
@@ -350,7 +350,7 @@ fn number(value: f64) -> String {
 }
 
 /// What was measured.
-pub(super) fn measures(run: &RunReport<'_>) -> Markup {
+pub(super) fn measures(model: &Model, run: &RunReport<'_>) -> Markup {
     let measures = run.measures;
     let operations = &measures.operations;
     let mut rows: Vec<(&str, String, &str)> = vec![
@@ -399,6 +399,14 @@ pub(super) fn measures(run: &RunReport<'_>) -> Markup {
             .map(length_ms)
             .join(", "),
             "median, 95 %, 99 % and greatest, of operations that succeeded",
+        ));
+    }
+    let weather: Vec<String> = model.weather.iter().map(WeatherStrip::words).collect();
+    if !weather.is_empty() {
+        rows.push((
+            "weather",
+            weather.join("; "),
+            "what happened by itself and was too short, or too little, to stand among the faults",
         ));
     }
     html! {

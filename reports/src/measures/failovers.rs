@@ -3,9 +3,10 @@
 use redrill_node::{Fact, FailoverKind, SlotRange};
 use redrill_sim::checkers::Picture;
 use redrill_sim::trace::{ClientNumber, Event, FaultKind, Header, NodeNumber, Outcome, Record};
+use redrill_sim::weather::WeatherKind;
 use serde::{Deserialize, Serialize};
 
-use super::outages::{Outage, Outages};
+use super::outages::{Fault, Outage, Outages};
 use super::{Clock, since_ms};
 
 /// A promotion and the times that led to it, ms after the fault that caused it.
@@ -21,6 +22,9 @@ pub struct Failover {
     pub how: FailoverHow,
     /// The step of the script that caused it, from 0; without a cause, the last one before it.
     pub step: Option<u16>,
+    /// The weather that caused it, if no step did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weather: Option<WeatherKind>,
     /// Whether the old master was not really out for as long as the node-timeout.
     #[serde(rename = "false")]
     pub is_false: bool,
@@ -170,6 +174,8 @@ impl Evidence {
             | Event::StateSaved { .. }
             | Event::StateLoaded { .. }
             | Event::FaultMissed { .. }
+            | Event::WeatherBegan { .. }
+            | Event::WeatherEnded { .. }
             | Event::Operator { .. }
             | Event::Audited { .. }
             | Event::Remark { .. } => {}
@@ -267,10 +273,15 @@ impl Evidence {
         let fault_us = outage
             .map(|outage| outage.from_us)
             .or(asked.map(|(at_us, _)| at_us));
-        let step = match (outage, asked) {
-            (Some(outage), _) => outage.step,
-            (None, Some((_, step))) => step,
+        let fault = match (outage, asked) {
+            (Some(outage), _) => outage.fault,
+            (None, Some((_, step))) => step.map(Fault::Step),
             (None, None) => None,
+        };
+        let (step, weather) = match fault {
+            Some(Fault::Step(step)) => (Some(step), None),
+            Some(Fault::Weather(kind)) => (None, Some(kind)),
+            None => (clock.step_before(win.at_us), None),
         };
         let origin_us = fault_us
             .or_else(|| self.suspected_us(win))
@@ -294,7 +305,8 @@ impl Evidence {
             promoted: picture.name(win.node),
             epoch: win.epoch,
             how: win.how.into(),
-            step: step.or_else(|| clock.step_before(win.at_us)),
+            step,
+            weather,
             is_false: automatic && !deserved,
             fault_at_ms: fault_us.map(|fault_us| clock.drill_ms(fault_us)),
             first_pfail_ms: first(&self.suspicions, win.master),

@@ -1,7 +1,8 @@
 //! Times in which a master was really down or unreachable.
 
 use redrill_sim::checkers::Picture;
-use redrill_sim::trace::{Event, Header, NodeNumber, Record};
+use redrill_sim::trace::{Event, FaultKind, FaultSource, Header, NodeNumber, Record};
+use redrill_sim::weather::WeatherKind;
 
 /// The outages of all nodes.
 #[derive(Debug)]
@@ -9,8 +10,8 @@ pub(super) struct Outages {
     list: Vec<Outage>,
     /// Place of the outage that goes on, by node.
     open: Vec<Option<usize>>,
-    /// The last fault that touched each node: its step and when it began.
-    faults: Vec<Option<(u16, u64)>>,
+    /// The last fault that touched each node.
+    faults: Vec<Option<Fault>>,
     version: u64,
     changed_us: Option<u64>,
 }
@@ -22,8 +23,17 @@ pub(super) struct Outage {
     pub(super) node: NodeNumber,
     pub(super) from_us: u64,
     pub(super) to_us: Option<u64>,
-    /// The step that made it, if one touched the node before.
-    pub(super) step: Option<u16>,
+    /// What made it, if a fault touched the node before.
+    pub(super) fault: Option<Fault>,
+}
+
+/// A fault that may have caused a failover.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Fault {
+    /// A step of the script.
+    Step(u16),
+    /// The weather.
+    Weather(WeatherKind),
 }
 
 impl Outages {
@@ -47,11 +57,28 @@ impl Outages {
                 self.look(picture);
             }
         }
-        if let Event::FaultBegan { step, nodes, .. } = &record.event {
-            for node in nodes {
-                if let Some(fault) = self.faults.get_mut(usize::from(*node)) {
-                    *fault = Some((*step, record.at_us));
-                }
+        match &record.event {
+            Event::FaultBegan { step, nodes, .. } => self.touched(nodes, Fault::Step(*step)),
+            Event::WeatherBegan { kind, nodes, .. } => self.touched(nodes, Fault::Weather(*kind)),
+            Event::Phase { .. }
+            | Event::Node { .. }
+            | Event::Process { .. }
+            | Event::StateSaved { .. }
+            | Event::StateLoaded { .. }
+            | Event::FaultEnded { .. }
+            | Event::FaultMissed { .. }
+            | Event::WeatherEnded { .. }
+            | Event::Operator { .. }
+            | Event::Operation(_)
+            | Event::Audited { .. }
+            | Event::Remark { .. } => {}
+        }
+    }
+
+    fn touched(&mut self, nodes: &[NodeNumber], by: Fault) {
+        for node in nodes {
+            if let Some(fault) = self.faults.get_mut(usize::from(*node)) {
+                *fault = Some(by);
             }
         }
     }
@@ -61,7 +88,9 @@ impl Outages {
         let changed_us = self.changed_us.take().unwrap_or(picture.now_us());
         self.version = picture.reach.version();
         for (node, _) in picture.nodes() {
-            let out = !picture.reach.runs(node) || is_cut_off(picture, node);
+            let out = !picture.reach.runs(node)
+                || is_cut_off(picture, node)
+                || disk_is_held_up(picture, node);
             let place = usize::from(node);
             match (out, self.open[place]) {
                 (true, None) => {
@@ -70,7 +99,7 @@ impl Outages {
                         node,
                         from_us: changed_us,
                         to_us: None,
-                        step: self.faults[place].map(|(step, _)| step),
+                        fault: self.faults[place],
                     });
                 }
                 (false, Some(outage)) => {
@@ -102,6 +131,16 @@ impl Outage {
             .map_or(at_us, |ended_us| ended_us.min(at_us))
             .saturating_sub(self.from_us)
     }
+}
+
+/// Whether the weather holds up a node's disk. Its event loop may stand still until it goes on, and
+/// nothing in the log tells whether it does.
+fn disk_is_held_up(picture: &Picture<'_>, node: NodeNumber) -> bool {
+    picture.reach.active().iter().any(|fault| {
+        matches!(fault.source, FaultSource::Weather(_))
+            && fault.fault == FaultKind::SlowDisk
+            && fault.nodes.contains(&node)
+    })
 }
 
 /// Whether a quorum of the masters a node knows runs but cannot exchange words with it.

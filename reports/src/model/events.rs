@@ -1,5 +1,7 @@
 //! The events of a run as lines: what a reader sees on a lane, in a list, in a terminal.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use redrill_node::{
     EpochChange, Fact, FailoverKind, FailureReport, LogLevel, NodeId, SlotChange, StateReason,
 };
@@ -7,7 +9,8 @@ use redrill_sim::scenario::{CrashKind, StallKind};
 use redrill_sim::trace::{Event, NodeNumber, Phase, ProcessChange, Record, StateLoad, Trace};
 use serde::Serialize;
 
-use super::Names;
+use super::faults::notable_weather;
+use super::{Names, Span};
 
 /// One line.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -187,16 +190,21 @@ impl EventKind {
 
 /// The lines of a run, without what is only noise (every write, every movement of a stream,
 /// what a state file restored).
-pub(super) fn lines(trace: &Trace, names: &Names<'_>) -> Vec<EventLine> {
+pub(super) fn lines(trace: &Trace, names: &Names<'_>, run: Span) -> Vec<EventLine> {
     let mut forming = false;
     let mut lines = Vec::new();
+    let mut weather = Weather::new(notable_weather(trace, run));
     for record in &trace.records {
         if let Event::Phase { phase } = record.event {
             forming = phase == Phase::Form;
         }
-        let Some(mut line) = line(trace, names, record) else {
+        weather.observe(record);
+        let Some(mut line) = weather.line(record).or_else(|| line(trace, names, record)) else {
             continue;
         };
+        if weather.is_hardly_noticed(record) {
+            line.weight = Weight::Detail;
+        }
         line.node = line.node.filter(|node| names.has(*node));
         if forming {
             // The story begins when the cluster has formed.
@@ -205,6 +213,92 @@ pub(super) fn lines(trace: &Trace, names: &Names<'_>) -> Vec<EventLine> {
         lines.push(line);
     }
     lines
+}
+
+/// What the weather does while the log is read: what nobody notices is no part of the story.
+struct Weather<'a> {
+    notable: BTreeSet<u32>,
+    /// What holds now: its words and the nodes it touches.
+    open: BTreeMap<u32, (&'a str, &'a [NodeNumber])>,
+}
+
+impl<'a> Weather<'a> {
+    const fn new(notable: BTreeSet<u32>) -> Self {
+        Self {
+            notable,
+            open: BTreeMap::new(),
+        }
+    }
+
+    fn observe(&mut self, record: &'a Record) {
+        if let Event::WeatherBegan {
+            weather,
+            nodes,
+            words,
+            ..
+        } = &record.event
+        {
+            self.open.insert(*weather, (words, nodes));
+        }
+    }
+
+    fn line(&mut self, record: &Record) -> Option<EventLine> {
+        let (number, kind, before) = match &record.event {
+            Event::WeatherBegan { weather, .. } => (*weather, EventKind::Fault, ""),
+            Event::WeatherEnded { weather } => (*weather, EventKind::FaultEnded, "over: "),
+            Event::Phase { .. }
+            | Event::Node { .. }
+            | Event::Process { .. }
+            | Event::StateSaved { .. }
+            | Event::StateLoaded { .. }
+            | Event::FaultBegan { .. }
+            | Event::FaultEnded { .. }
+            | Event::FaultMissed { .. }
+            | Event::Operator { .. }
+            | Event::Operation(_)
+            | Event::Audited { .. }
+            | Event::Remark { .. } => return None,
+        };
+        let words = if kind == EventKind::FaultEnded {
+            self.open.remove(&number)
+        } else {
+            self.open.get(&number).copied()
+        };
+        let text = format!("{before}{} (weather)", words.map_or("weather", |it| it.0));
+        let weight = if self.notable.contains(&number) {
+            Weight::Story
+        } else {
+            Weight::Detail
+        };
+        Some(EventLine {
+            at_us: record.at_us,
+            node: None,
+            about: None,
+            kind,
+            weight,
+            level: None,
+            short: text.clone(),
+            text,
+            note: None,
+        })
+    }
+
+    /// Whether a process stands still or goes on in weather that nobody notices.
+    fn is_hardly_noticed(&self, record: &Record) -> bool {
+        let Event::Process { node, change } = &record.event else {
+            return false;
+        };
+        let still = match change {
+            ProcessChange::Stalled(_) | ProcessChange::Resumed => true,
+            ProcessChange::Started | ProcessChange::Crashed(_) => false,
+        };
+        let mut pauses = self
+            .open
+            .iter()
+            .filter(|(_, (_, nodes))| nodes.contains(node))
+            .peekable();
+        still && pauses.peek().is_some() && pauses.all(|(number, _)| !self.notable.contains(number))
+    }
 }
 
 fn line(trace: &Trace, names: &Names<'_>, record: &Record) -> Option<EventLine> {
@@ -275,6 +369,8 @@ fn line(trace: &Trace, names: &Names<'_>, record: &Record) -> Option<EventLine> 
         Event::Remark { text } => of_run(EventKind::Remark, Weight::Detail, text.clone()),
         Event::StateLoaded { .. }
         | Event::StateSaved { .. }
+        | Event::WeatherBegan { .. }
+        | Event::WeatherEnded { .. }
         | Event::Operation(_)
         | Event::Audited { .. } => return None,
     })

@@ -1,16 +1,24 @@
-//! Fault bands: when each scripted fault held.
+//! Fault bands: when each fault held, of the script and of the weather.
+//!
+//! Weather has many faults that nobody notices. Those are folded: only one that was long enough to
+//! make the cluster react is a band of its own, the others of a kind share a strip.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use redrill_sim::trace::{ClientNumber, Event, FaultKind, NodeNumber, Phase, Trace};
+use redrill_sim::trace::{ClientNumber, Event, FaultKind, FaultSource, NodeNumber, Phase, Trace};
+use redrill_sim::weather::WeatherKind;
 
 use super::Span;
+use crate::text::length;
 
-/// A scripted fault while it held.
+/// The most faults of the weather that have a band of their own.
+const MOST_NOTABLE: usize = 24;
+
+/// A fault while it held.
 #[derive(Clone, PartialEq, Debug)]
 pub struct FaultBand {
-    /// Index of the step in the drill.
-    pub step: u16,
+    /// The step of the drill or the weather that made it.
+    pub source: FaultSource,
     /// What it does.
     pub kind: FaultKind,
     /// In words.
@@ -41,10 +49,80 @@ impl FaultBand {
     }
 }
 
-/// The faults of a run. One that never ends holds until healing, or to the end.
-pub(super) fn bands(trace: &Trace, run: Span) -> Vec<FaultBand> {
-    let mut bands: Vec<FaultBand> = Vec::new();
-    let mut open: BTreeMap<u16, Vec<usize>> = BTreeMap::new();
+/// What the weather did of one kind, without what has a band of its own.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct WeatherStrip {
+    /// Of what kind.
+    pub kind: WeatherKind,
+    /// When, in order of beginning; may overlap.
+    pub spans: Vec<Span>,
+}
+
+impl WeatherStrip {
+    /// How often, and how long the longest was: `12 fork pauses, the longest 340 ms`.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let longest_us = self.spans.iter().map(|span| span.length_us()).max();
+        let longest = length(longest_us.unwrap_or(0));
+        match self.spans.len() {
+            1 => format!("1 {}, {longest}", self.kind.words()),
+            count => format!("{count} {}, the longest {longest}", self.kind.plural()),
+        }
+    }
+}
+
+/// The faults of a run: bands of their own, and the rest of the weather by kind.
+pub(super) fn faults(trace: &Trace, run: Span) -> (Vec<FaultBand>, Vec<WeatherStrip>) {
+    let mut bands = all(trace, run);
+    let notable = notable(trace, &bands);
+    let mut strips: BTreeMap<WeatherKind, Vec<Span>> = BTreeMap::new();
+    bands.retain(|(band, kind)| match (band.source, kind) {
+        (FaultSource::Weather(number), Some(kind)) if !notable.contains(&number) => {
+            strips.entry(*kind).or_default().push(band.span);
+            false
+        }
+        (FaultSource::Weather(_) | FaultSource::Step(_), _) => true,
+    });
+    let strips = strips
+        .into_iter()
+        .map(|(kind, spans)| WeatherStrip { kind, spans });
+    (
+        bands.into_iter().map(|(band, _)| band).collect(),
+        strips.collect(),
+    )
+}
+
+/// The numbers of what the weather did that is worth a line of its own.
+pub(super) fn notable_weather(trace: &Trace, run: Span) -> BTreeSet<u32> {
+    notable(trace, &all(trace, run))
+}
+
+/// What took a node away for as long as the node-timeout, or might have; the longest if there are
+/// many.
+fn notable(trace: &Trace, bands: &[(FaultBand, Option<WeatherKind>)]) -> BTreeSet<u32> {
+    let timeout_us = u64::try_from(trace.header.node_timeout_ms).unwrap_or(0) * 1000;
+    let mut found: Vec<(bool, u64, u32)> = Vec::new();
+    for (band, kind) in bands {
+        let FaultSource::Weather(number) = band.source else {
+            continue;
+        };
+        let grave = matches!(kind, Some(WeatherKind::ZoneOutage | WeatherKind::Crash));
+        let length_us = band.span.length_us();
+        if grave || length_us >= timeout_us {
+            found.push((grave, length_us, number));
+        }
+    }
+    found.sort_unstable_by_key(|(grave, length_us, number)| {
+        (!grave, std::cmp::Reverse(*length_us), *number)
+    });
+    let kept = found.into_iter().take(MOST_NOTABLE);
+    kept.map(|(_, _, number)| number).collect()
+}
+
+/// Every fault of a run. One that never ends holds until healing, or to the end.
+fn all(trace: &Trace, run: Span) -> Vec<(FaultBand, Option<WeatherKind>)> {
+    let mut bands: Vec<(FaultBand, Option<WeatherKind>)> = Vec::new();
+    let mut open: BTreeMap<FaultSource, Vec<usize>> = BTreeMap::new();
     for record in &trace.records {
         match &record.event {
             Event::FaultBegan {
@@ -55,9 +133,10 @@ pub(super) fn bands(trace: &Trace, run: Span) -> Vec<FaultBand> {
                 words,
                 ..
             } => {
-                open.entry(*step).or_default().push(bands.len());
-                bands.push(FaultBand {
-                    step: *step,
+                let source = FaultSource::Step(*step);
+                open.entry(source).or_default().push(bands.len());
+                let band = FaultBand {
+                    source,
                     kind: *fault,
                     words: words.to_string(),
                     span: Span {
@@ -67,19 +146,55 @@ pub(super) fn bands(trace: &Trace, run: Span) -> Vec<FaultBand> {
                     lasts: !instant(*fault),
                     nodes: nodes.to_vec(),
                     clients: clients.to_vec(),
-                });
+                };
+                bands.push((band, None));
+            }
+            Event::WeatherBegan {
+                weather,
+                kind,
+                fault,
+                nodes,
+                clients,
+                words,
+                ..
+            } => {
+                let source = FaultSource::Weather(*weather);
+                open.entry(source).or_default().push(bands.len());
+                let band = FaultBand {
+                    source,
+                    kind: *fault,
+                    words: format!("{words} (weather)"),
+                    span: Span {
+                        from_us: record.at_us,
+                        to_us: run.to_us,
+                    },
+                    lasts: true,
+                    nodes: nodes.to_vec(),
+                    clients: clients.to_vec(),
+                };
+                bands.push((band, Some(*kind)));
             }
             Event::FaultEnded { step } => {
-                for index in open.remove(step).unwrap_or_default() {
-                    bands[index].span.to_us = record.at_us;
-                    bands[index].lasts = true;
-                }
+                ended(
+                    &mut bands,
+                    &mut open,
+                    FaultSource::Step(*step),
+                    record.at_us,
+                );
+            }
+            Event::WeatherEnded { weather } => {
+                ended(
+                    &mut bands,
+                    &mut open,
+                    FaultSource::Weather(*weather),
+                    record.at_us,
+                );
             }
             Event::Phase {
                 phase: Phase::Converge,
             } => {
                 for index in open.values().flatten() {
-                    bands[*index].span.to_us = record.at_us;
+                    bands[*index].0.span.to_us = record.at_us;
                 }
                 open.clear();
             }
@@ -95,12 +210,24 @@ pub(super) fn bands(trace: &Trace, run: Span) -> Vec<FaultBand> {
             | Event::Remark { .. } => {}
         }
     }
-    for band in &mut bands {
+    for (band, _) in &mut bands {
         if !band.lasts {
             band.span.to_us = band.span.from_us;
         }
     }
     bands
+}
+
+fn ended(
+    bands: &mut [(FaultBand, Option<WeatherKind>)],
+    open: &mut BTreeMap<FaultSource, Vec<usize>>,
+    source: FaultSource,
+    at_us: u64,
+) {
+    for index in open.remove(&source).unwrap_or_default() {
+        bands[index].0.span.to_us = at_us;
+        bands[index].0.lasts = true;
+    }
 }
 
 /// Whether a fault of this kind is over as soon as it has happened, unless it is undone later.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use redrill_node::{Fact, Slot, SlotSet};
 use redrill_sim::scenario::{CrashKind, StallKind};
-use redrill_sim::trace::{Event, NodeNumber, Phase, ProcessChange, Record, Trace};
+use redrill_sim::trace::{Event, FaultSource, NodeNumber, Phase, ProcessChange, Record, Trace};
 
 use super::{Names, Span};
 
@@ -124,6 +124,8 @@ pub(super) fn lanes(trace: &Trace, names: &Names<'_>, run: Span) -> Vec<Lane> {
             | Event::FaultBegan { .. }
             | Event::FaultEnded { .. }
             | Event::FaultMissed { .. }
+            | Event::WeatherBegan { .. }
+            | Event::WeatherEnded { .. }
             | Event::Operator { .. }
             | Event::Operation(_)
             | Event::Audited { .. }
@@ -296,7 +298,7 @@ impl Builder {
 
 /// Adds to the lanes when each node was cut off, from what the faults cut.
 fn add_cuts(trace: &Trace, run: Span, lanes: &mut [Lane]) {
-    let mut cuts: BTreeMap<u16, Vec<(u16, u16)>> = BTreeMap::new();
+    let mut cuts: BTreeMap<FaultSource, Vec<(u16, u16)>> = BTreeMap::new();
     let mut open: Vec<Option<(Trouble, u64)>> = vec![None; lanes.len()];
     for record in &trace.records {
         if !change_cuts(record, &mut cuts) {
@@ -330,13 +332,20 @@ fn add_cuts(trace: &Trace, run: Span, lanes: &mut [Lane]) {
 }
 
 /// Follows what is cut; true if something changed.
-fn change_cuts(record: &Record, cuts: &mut BTreeMap<u16, Vec<(u16, u16)>>) -> bool {
+fn change_cuts(record: &Record, cuts: &mut BTreeMap<FaultSource, Vec<(u16, u16)>>) -> bool {
     match &record.event {
         Event::FaultBegan { step, cut, .. } if !cut.is_empty() => {
-            cuts.entry(*step).or_default().extend(cut);
+            let source = FaultSource::Step(*step);
+            cuts.entry(source).or_default().extend(cut);
             true
         }
-        Event::FaultEnded { step } => cuts.remove(step).is_some(),
+        Event::WeatherBegan { weather, cut, .. } if !cut.is_empty() => {
+            let source = FaultSource::Weather(*weather);
+            cuts.entry(source).or_default().extend(cut);
+            true
+        }
+        Event::FaultEnded { step } => cuts.remove(&FaultSource::Step(*step)).is_some(),
+        Event::WeatherEnded { weather } => cuts.remove(&FaultSource::Weather(*weather)).is_some(),
         Event::Phase {
             phase: Phase::Converge,
         } => {
@@ -345,6 +354,7 @@ fn change_cuts(record: &Record, cuts: &mut BTreeMap<u16, Vec<(u16, u16)>>) -> bo
             changed
         }
         Event::FaultBegan { .. }
+        | Event::WeatherBegan { .. }
         | Event::Phase { .. }
         | Event::Node { .. }
         | Event::Process { .. }
@@ -362,7 +372,7 @@ fn change_cuts(record: &Record, cuts: &mut BTreeMap<u16, Vec<(u16, u16)>>) -> bo
 /// node that only lacks some hosts is partly cut off, unless its other side is cut off: then it
 /// is on the side that goes on.
 fn who_is_cut_off(
-    cuts: &BTreeMap<u16, Vec<(u16, u16)>>,
+    cuts: &BTreeMap<FaultSource, Vec<(u16, u16)>>,
     lanes: &[Lane],
     at_us: u64,
 ) -> Vec<Option<Trouble>> {

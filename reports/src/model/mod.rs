@@ -23,7 +23,7 @@ use crate::measures::Measures;
 pub use clients::{Bucket, ClientStrip, Failures};
 pub use events::{EventKind, EventLine, Weight};
 pub use failovers::{Failover, Part};
-pub use faults::FaultBand;
+pub use faults::{FaultBand, WeatherStrip};
 pub use lanes::{Lane, Role, RoleSpan, Trouble, TroubleSpan};
 pub use slots::{SlotRow, SlotSpan, SlotStrip};
 
@@ -71,8 +71,10 @@ pub struct Model {
     pub phases: Vec<(Phase, Span)>,
     /// The zones, and the lanes of their nodes in order.
     pub zones: Vec<Zone>,
-    /// The scripted faults, in order of their beginning.
+    /// The scripted faults and what the weather did that matters, in order of their beginning.
     pub faults: Vec<FaultBand>,
+    /// The rest of what the weather did, by kind.
+    pub weather: Vec<WeatherStrip>,
     /// The promotions, in order.
     pub failovers: Vec<Failover>,
     /// What happened, in order; what is only noise is left out.
@@ -110,7 +112,7 @@ impl Model {
             to_us: end_us,
         };
         let phases = phases(trace, run);
-        let faults = faults::bands(trace, run);
+        let (faults, weather) = faults::faults(trace, run);
         let origin_us = origin(&faults, &phases);
         let names = Names::new(&trace.header);
         let lanes = lanes::lanes(trace, &names, run);
@@ -125,8 +127,9 @@ impl Model {
             phases,
             zones: by_zone(&trace.header, lanes),
             faults,
+            weather,
             failovers,
-            events: events::lines(trace, &names),
+            events: events::lines(trace, &names, run),
             slots,
             clients: clients::strip(trace, run, &findings.ledger),
         }

@@ -20,7 +20,7 @@ fn told(model: &Model) -> String {
     }
     for fault in &model.faults {
         let FaultBand {
-            step,
+            source,
             words,
             nodes,
             lasts,
@@ -28,7 +28,7 @@ fn told(model: &Model) -> String {
         } = fault;
         writeln!(
             text,
-            "fault {step} {} {words:?} {nodes:?} lasts {lasts}",
+            "fault {source:?} {} {words:?} {nodes:?} lasts {lasts}",
             span(fault.span)
         )
         .unwrap();

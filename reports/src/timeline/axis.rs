@@ -42,6 +42,29 @@ impl Axis {
         ))
     }
 
+    /// The parts of spans that are in the window, as left and right. What would lie closer together
+    /// than can be told apart is joined, so that thousands of spans are no more than there are
+    /// places. The spans stand in order of their beginning.
+    pub(super) fn joined<T: PartialEq>(
+        &self,
+        spans: impl IntoIterator<Item = (T, Span)>,
+    ) -> Vec<(T, f64, f64)> {
+        const APART: f64 = 0.75;
+        let mut joined: Vec<(T, f64, f64)> = Vec::new();
+        for (kind, span) in spans {
+            let Some((left, right)) = self.clipped(span) else {
+                continue;
+            };
+            match joined.last_mut() {
+                Some((last, _, end)) if *last == kind && left < *end + APART => {
+                    *end = end.max(right);
+                }
+                Some(_) | None => joined.push((kind, left, right)),
+            }
+        }
+        joined
+    }
+
     /// Whether an instant is in the window.
     pub(super) fn shows(&self, at_us: u64) -> bool {
         self.window.contains(at_us)

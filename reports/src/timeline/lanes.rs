@@ -136,19 +136,19 @@ fn role_words(model: &Model, role: Role, config_epoch: u64) -> String {
 }
 
 fn troubles(sheet: &mut Sheet, lane: &Lane, axis: &Axis, middle: f64) {
-    for trouble in &lane.troubles {
-        let Some((left, right)) = axis.clipped(trouble.span) else {
-            continue;
-        };
-        let area = Box2::new(left, middle - MASTER_HALF, right, middle + MASTER_HALF);
+    let troubles = lane.troubles.iter().map(|trouble| {
         let role = lane.role_at(trouble.span.from_us);
-        let pale = role_colour(role).lighter(match trouble.trouble {
+        ((trouble.trouble, role), trouble.span)
+    });
+    for ((trouble, role), left, right) in axis.joined(troubles) {
+        let area = Box2::new(left, middle - MASTER_HALF, right, middle + MASTER_HALF);
+        let pale = role_colour(role).lighter(match trouble {
             Trouble::Crashed(_) => 0.92,
             Trouble::Stalled(_) | Trouble::CutOff => 0.62,
             Trouble::PartlyCutOff => 0.35,
         });
         sheet.fill(area, pale);
-        sheet.hatch(area, hatch(trouble.trouble), INK);
+        sheet.hatch(area, hatch(trouble), INK);
         sheet.outline(area, SOFT_INK, 1.0);
     }
 }

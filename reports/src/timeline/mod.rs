@@ -160,6 +160,7 @@ fn lay_out(model: &Model, options: &Options) -> Sheet {
     }
     let plot_top = sheet.y;
     top::faults(&mut sheet, model, &axis);
+    top::weather(&mut sheet, model, &axis);
     top::failovers(&mut sheet, model, &axis);
     axis.labels(&mut sheet);
     lanes::zones(&mut sheet, model, &axis);

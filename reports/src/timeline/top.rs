@@ -69,12 +69,12 @@ pub(super) fn overview(sheet: &mut Sheet, model: &Model, window: Span) {
                 sheet.fill(Box2::new(left, y, right, y + row - 1.0), colour);
             }
         }
-        for trouble in &lane.troubles {
-            if let Some((left, right)) = axis.clipped(trouble.span) {
-                let area = Box2::new(left, y, right, y + row - 1.0);
-                sheet.fill(area, PAPER);
-                sheet.hatch(area, hatch(trouble.trouble), INK);
-            }
+        let troubles = lane.troubles.iter();
+        let troubles = axis.joined(troubles.map(|trouble| (trouble.trouble, trouble.span)));
+        for (trouble, left, right) in troubles {
+            let area = Box2::new(left, y, right, y + row - 1.0);
+            sheet.fill(area, PAPER);
+            sheet.hatch(area, hatch(trouble), INK);
         }
     }
     for fault in &model.faults {
@@ -152,6 +152,33 @@ pub(super) fn faults(sheet: &mut Sheet, model: &Model, axis: &Axis) {
         let kind = Type::new(11.0).soft().anchor(Anchor::Right);
         sheet.text("faults", (LEFT - 12.0, top + 13.0), kind);
         sheet.y += rows.len() as f64 * ROW + 4.0;
+    }
+}
+
+/// A strip for each kind of weather that has no band of its own: a tick for each time.
+pub(super) fn weather(sheet: &mut Sheet, model: &Model, axis: &Axis) {
+    const ROW: f64 = 16.0;
+    for strip in &model.weather {
+        let y = sheet.y;
+        let kind = Type::new(11.0).soft().anchor(Anchor::Right);
+        let name = font::fitted(strip.kind.plural(), 11.0, Weight::Regular, LEFT - 24.0);
+        sheet.text(name, (LEFT - 12.0, y + 10.0), kind);
+        let middle = y + 6.5;
+        sheet.line((axis.left, middle), (axis.right, middle), RULE, 1.0);
+        for ((), left, right) in axis.joined(strip.spans.iter().map(|span| ((), *span))) {
+            let tick = Box2::new(left, y + 2.0, right.max(left + 1.5), y + 11.0);
+            sheet.fill(tick, ORANGE);
+        }
+        let words = strip.words();
+        let width = font::width(&words, 10.5, Weight::Regular);
+        let back = Box2::new(axis.right - width - 8.0, y, axis.right, y + 13.0);
+        sheet.fill(back, PAPER);
+        let kind = Type::new(10.5).soft().anchor(Anchor::Right);
+        sheet.text(words, (axis.right - 2.0, y + 10.0), kind);
+        sheet.y += ROW;
+    }
+    if !model.weather.is_empty() {
+        sheet.y += 4.0;
     }
 }
 

@@ -1,5 +1,7 @@
 //! A drill in words: what `redrill check` says a run will do.
 
+mod weather;
+
 use std::fmt::Write;
 
 use redrill_sim::scenario::{
@@ -20,6 +22,9 @@ pub(crate) fn describe(scenario: &Scenario) -> String {
     }
     let _ = writeln!(text, "\nThe cluster\n{}", cluster(scenario));
     let _ = writeln!(text, "The load\n{}", load(scenario));
+    if !scenario.weather.is_calm() {
+        let _ = writeln!(text, "The weather\n{}", weather::weather(scenario));
+    }
     let _ = writeln!(text, "The script, over {}", us(scenario.duration_us));
     if scenario.steps.is_empty() {
         let _ = writeln!(text, "  Nothing is broken.");
@@ -263,7 +268,7 @@ fn latency_text(latency: Latency) -> String {
             duration_text(mean_us),
             duration_text(deviation_us)
         ),
-        Latency::Lognormal { p50_us, p99_us } => {
+        Latency::Lognormal { p50_us, p99_us } | Latency::Pareto { p50_us, p99_us } => {
             format!("{} (p99 {})", duration_text(p50_us), duration_text(p99_us))
         }
         Latency::Exponential { mean_us } => format!("about {}", duration_text(mean_us)),

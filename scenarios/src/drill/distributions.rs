@@ -42,14 +42,47 @@ impl FromText for Latency {
                 }
                 Ok(Self::Lognormal { p50_us, p99_us })
             }
+            "pareto" => {
+                let [p50_us, p99_us] = call.durations(&["p50", "p99"])?;
+                if p50_us <= 0.0 || p99_us <= p50_us {
+                    return wrong("p99 must be above p50, and both above zero");
+                }
+                Ok(Self::Pareto { p50_us, p99_us })
+            }
             "exponential" => {
                 let [mean_us] = call.durations(&["mean"])?;
                 Ok(Self::Exponential { mean_us })
             }
             _ => Err(call.unknown(
                 "distribution",
-                &["normal", "lognormal", "uniform", "exponential", "constant"],
+                &[
+                    "normal",
+                    "lognormal",
+                    "pareto",
+                    "uniform",
+                    "exponential",
+                    "constant",
+                ],
             )),
+        }
+    }
+}
+
+/// A latency that is added: it may have a plus sign, as in `degrade`.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Delay(pub(crate) Latency);
+
+impl FromText for Delay {
+    const EXPECTED: &'static str =
+        "a delay such as \"+40ms\" or \"lognormal(p50 = 20ms, p99 = 200ms)\"";
+
+    fn from_text(text: &str) -> Result<Self, Wrong> {
+        let bare = text.trim_start();
+        let bare = bare.strip_prefix('+').unwrap_or(bare);
+        let start = text.len() - bare.len();
+        match Latency::from_text(bare) {
+            Ok(latency) => Ok(Self(latency)),
+            Err(wrong) => Err(wrong.behind(start, bare.len())),
         }
     }
 }
@@ -258,6 +291,26 @@ mod tests {
         ] {
             assert!(Latency::from_text(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_heavy_tail_is_told_by_its_median_and_99th_percentile() {
+        assert_eq!(
+            Latency::from_text("pareto(p50 = 80ms, p99 = 2s)").unwrap(),
+            Latency::Pareto {
+                p50_us: 80_000.0,
+                p99_us: 2_000_000.0
+            }
+        );
+        assert!(Latency::from_text("pareto(p50 = 2s, p99 = 80ms)").is_err());
+    }
+
+    #[test]
+    fn a_delay_may_have_a_plus_sign() {
+        let delay = Delay::from_text("+40ms").unwrap();
+        assert_eq!(delay.0, Latency::Constant { value_us: 40_000.0 });
+        let wrong = Delay::from_text("+40mz").unwrap_err();
+        assert_eq!(wrong.range, Some(3..5));
     }
 
     #[test]

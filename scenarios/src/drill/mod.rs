@@ -8,6 +8,7 @@ pub(crate) mod expectations;
 mod log_phrases;
 mod mistake;
 mod read;
+mod recorded;
 mod schema;
 mod selector;
 mod source;
@@ -83,8 +84,8 @@ pub fn read_text(path: &Path) -> Result<String, BadDrill> {
     })
 }
 
-/// Reads the text of a drill. `shown` is what messages call it; `default_name` is its name if it
-/// has none.
+/// Reads the text of a drill. `shown` is what messages call it, and the path from whose folder the
+/// files that it names are read; `default_name` is its name if it has none.
 ///
 /// # Errors
 /// [`BadDrill`] with every mistake in it.
@@ -113,7 +114,9 @@ pub fn parse(
         mistakes: &mut mistakes,
     };
     let drill = schema::Drill::from_node(&node, &mut context).unwrap_or_default();
-    let checked = validate::scenario(&drill, default_name, &sources, &mut mistakes);
+    let folder = Path::new(shown).parent().unwrap_or(Path::new(""));
+    let recorded = recorded::read(&drill, folder, &mut sources, &mut mistakes);
+    let checked = validate::scenario(&drill, default_name, recorded, &sources, &mut mistakes);
     advice::advise(&checked, &mut mistakes);
     let (mistakes, warnings) = mistakes.tie(&sources);
     if mistakes.is_empty() {

@@ -2,6 +2,7 @@
 
 use redrill_sim::scenario::{Keys, Latency};
 
+use super::distributions::Delay;
 use super::mistake::{Draft, Mistakes};
 use super::source::{Sources, Spanned};
 use super::tree::{Node, Table, Value};
@@ -86,7 +87,7 @@ macro_rules! text_values {
     };
 }
 
-text_values!(Period, Jump, Rate, Bandwidth, Latency, Keys);
+text_values!(Period, Jump, Rate, Bandwidth, Latency, Delay, Keys);
 
 impl FromNode for String {
     fn from_node(node: &Node, context: &mut Context<'_>) -> Option<Self> {

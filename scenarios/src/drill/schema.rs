@@ -5,6 +5,7 @@
 
 use redrill_sim::scenario::{Keys, Latency};
 
+use super::distributions::Delay;
 use super::read::{Anything, Context, FromNode, OneOrMany, Share};
 use super::source::Spanned;
 use super::tree::{Node, Table, Value, report_unknown_keys};
@@ -62,6 +63,7 @@ section! {
         disk: Disk = "disk",
         config: Table = "config",
         workload: Workload = "workload",
+        weather: Weather = "weather",
         steps: Vec<Spanned<Step>> = "step",
         expect: Table = "expect",
     }
@@ -147,6 +149,66 @@ section! {
 }
 
 section! {
+    /// `[weather]`
+    Weather, "[weather]" {
+        spells: Vec<Spanned<WeatherSpell>> = "spell",
+        pauses: Vec<Spanned<WeatherPause>> = "pause",
+        zone_outages: Vec<Spanned<WeatherOutage>> = "zone-outage",
+        crashes: Vec<Spanned<WeatherCrash>> = "crash",
+        trace: String = "trace",
+        rtt_trace: String = "rtt-trace",
+    }
+}
+
+section! {
+    /// `[[weather.spell]]`
+    WeatherSpell, "[[weather.spell]]" {
+        on: OneOrMany<String> = "on",
+        between: Vec<Spanned<OneOrMany<String>>> = "between",
+        from: OneOrMany<String> = "from",
+        to: OneOrMany<String> = "to",
+        every: Latency = "every",
+        rate: Rate = "rate",
+        lasts: Latency = "for",
+        loss: Share = "loss",
+        delay: Delay = "delay",
+    }
+}
+
+section! {
+    /// `[[weather.pause]]`
+    WeatherPause, "[[weather.pause]]" {
+        on: OneOrMany<String> = "on",
+        cause: String = "cause",
+        every: Latency = "every",
+        rate: Rate = "rate",
+        length: Latency = "length",
+    }
+}
+
+section! {
+    /// `[[weather.zone-outage]]`
+    WeatherOutage, "[[weather.zone-outage]]" {
+        zone: OneOrMany<String> = "zone",
+        how: String = "how",
+        every: Latency = "every",
+        rate: Rate = "rate",
+        length: Latency = "length",
+    }
+}
+
+section! {
+    /// `[[weather.crash]]`
+    WeatherCrash, "[[weather.crash]]" {
+        on: OneOrMany<String> = "on",
+        how: String = "how",
+        every: Latency = "every",
+        rate: Rate = "rate",
+        restart_after: Latency = "restart-after",
+    }
+}
+
+section! {
     /// `[[step]]`
     Step, "[[step]]" {
         at: Period = "at",
@@ -225,6 +287,10 @@ pub(super) fn misplaced(key: &str) -> Option<String> {
         (Workload::KEYS, "under [workload]"),
         (Clients::KEYS, "in `clients = { ... }` under [workload]"),
         (Step::KEYS, "in a [[step]]"),
+        (Weather::KEYS, "under [weather]"),
+        (WeatherPause::KEYS, "in a [[weather.pause]]"),
+        (WeatherSpell::KEYS, "in a [[weather.spell]]"),
+        (WeatherOutage::KEYS, "in a [[weather.zone-outage]]"),
         (
             Drill::KEYS,
             "at the top of the drill, before the first [table]",

@@ -219,7 +219,7 @@ impl Names<'_> {
         }
     }
 
-    fn node_names(&self) -> Vec<&str> {
+    pub(crate) fn node_names(&self) -> Vec<&str> {
         (self.cluster.nodes.iter())
             .map(|node| node.name.as_str())
             .collect()

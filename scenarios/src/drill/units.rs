@@ -122,8 +122,10 @@ impl FromText for Rate {
         let per_s = match unit {
             "/s" => number,
             "/m" | "/min" => number / 60.0,
+            "/h" => number / 3600.0,
+            "/d" | "/day" => number / 86_400.0,
             other => {
-                return Err(unit_wrong(other, unit_at, &["/s", "/min"])
+                return Err(unit_wrong(other, unit_at, &["/s", "/min", "/h", "/day"])
                     .help("write the rate per second, as in \"200/s\""));
             }
         };

@@ -97,6 +97,8 @@ impl Checker for Data {
             | Event::FaultBegan { .. }
             | Event::FaultEnded { .. }
             | Event::FaultMissed { .. }
+            | Event::WeatherBegan { .. }
+            | Event::WeatherEnded { .. }
             | Event::Operator { .. }
             | Event::Remark { .. } => {}
         }

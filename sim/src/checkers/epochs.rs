@@ -110,6 +110,8 @@ impl Checker for Epochs {
             | Event::FaultBegan { .. }
             | Event::FaultEnded { .. }
             | Event::FaultMissed { .. }
+            | Event::WeatherBegan { .. }
+            | Event::WeatherEnded { .. }
             | Event::Operator { .. }
             | Event::Operation(_)
             | Event::Audited { .. }

@@ -141,6 +141,8 @@ impl Watch {
             | Event::FaultBegan { .. }
             | Event::FaultEnded { .. }
             | Event::FaultMissed { .. }
+            | Event::WeatherBegan { .. }
+            | Event::WeatherEnded { .. }
             | Event::Operator { .. }
             | Event::Audited { .. }
             | Event::Remark { .. } => {}

@@ -128,6 +128,8 @@ impl Checker for Liveness {
             | Event::FaultBegan { .. }
             | Event::FaultEnded { .. }
             | Event::FaultMissed { .. }
+            | Event::WeatherBegan { .. }
+            | Event::WeatherEnded { .. }
             | Event::Operation(_)
             | Event::Audited { .. }
             | Event::Remark { .. } => {}

@@ -343,6 +343,8 @@ fn script(picture: &Picture<'_>, place: usize, record: &Record, findings: &mut F
         | Event::StateSaved { .. }
         | Event::StateLoaded { .. }
         | Event::FaultEnded { .. }
+        | Event::WeatherBegan { .. }
+        | Event::WeatherEnded { .. }
         | Event::Operation(_)
         | Event::Audited { .. }
         | Event::Remark { .. } => {}
@@ -375,6 +377,8 @@ const fn is_about_data(event: &Event) -> bool {
         | Event::FaultBegan { .. }
         | Event::FaultEnded { .. }
         | Event::FaultMissed { .. }
+        | Event::WeatherBegan { .. }
+        | Event::WeatherEnded { .. }
         | Event::Operator { .. }
         | Event::Remark { .. } => false,
     }

@@ -15,7 +15,9 @@ pub use self::view::{PeerPicture, View};
 use super::operators::OperatorActs;
 use super::reach::Reach;
 use crate::scenario::CrashKind;
-use crate::trace::{Event, Header, NodeNumber, Phase, ProcessChange, Record, StateLoad};
+use crate::trace::{
+    Event, FaultSource, Header, NodeNumber, Phase, ProcessChange, Record, StateLoad,
+};
 
 /// What the log says up to a record.
 #[derive(Debug)]
@@ -236,10 +238,29 @@ impl<'t> Picture<'t> {
                 cut,
                 ..
             } => {
+                let source = FaultSource::Step(*step);
                 self.reach
-                    .fault_began(*step, *fault, nodes, cut, record.at_us);
+                    .fault_began(source, *fault, nodes, cut, record.at_us);
             }
-            Event::FaultEnded { step } => self.reach.fault_ended(*step, record.at_us),
+            Event::FaultEnded { step } => {
+                self.reach
+                    .fault_ended(FaultSource::Step(*step), record.at_us);
+            }
+            Event::WeatherBegan {
+                weather,
+                fault,
+                nodes,
+                cut,
+                ..
+            } => {
+                let source = FaultSource::Weather(*weather);
+                self.reach
+                    .fault_began(source, *fault, nodes, cut, record.at_us);
+            }
+            Event::WeatherEnded { weather } => {
+                self.reach
+                    .fault_ended(FaultSource::Weather(*weather), record.at_us);
+            }
             Event::Operator {
                 command, failed, ..
             } => {

@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 
-use crate::trace::{ClientNumber, FaultKind, NodeNumber};
+use crate::trace::{ClientNumber, FaultKind, FaultSource, NodeNumber};
 
 /// Who can hear whom, as the script of faults and the processes tell.
 #[derive(Debug)]
@@ -33,8 +33,8 @@ struct Cut {
 /// A fault that holds.
 #[derive(Clone, Debug)]
 pub struct ActiveFault {
-    /// Index of its step.
-    pub step: u16,
+    /// What made it.
+    pub source: FaultSource,
     /// What it does.
     pub fault: FaultKind,
     /// The nodes it touches.
@@ -228,7 +228,7 @@ impl Reach {
 
     pub(super) fn fault_began(
         &mut self,
-        step: u16,
+        source: FaultSource,
         fault: FaultKind,
         nodes: &[NodeNumber],
         cut: &[(u16, u16)],
@@ -251,7 +251,7 @@ impl Reach {
             }
         }
         self.active.push(ActiveFault {
-            step,
+            source,
             fault,
             nodes: nodes.to_vec(),
             began_us: at_us,
@@ -260,9 +260,9 @@ impl Reach {
         self.version += 1;
     }
 
-    pub(super) fn fault_ended(&mut self, step: u16, at_us: u64) {
+    pub(super) fn fault_ended(&mut self, source: FaultSource, at_us: u64) {
         self.version += 1;
-        while let Some(place) = self.active.iter().position(|fault| fault.step == step) {
+        while let Some(place) = self.active.iter().position(|fault| fault.source == source) {
             let ended = self.active.swap_remove(place);
             for pair in self.between_nodes(&ended.cut) {
                 let Some(cut) = self.cuts.get_mut(&pair) else {
@@ -291,6 +291,9 @@ impl Reach {
 mod tests {
     use super::*;
 
+    const FIRST: FaultSource = FaultSource::Step(0);
+    const SECOND: FaultSource = FaultSource::Step(1);
+
     fn both_ways(one: &[u16], other: &[u16]) -> Vec<(u16, u16)> {
         let pairs = |from: &[u16], to: &[u16]| -> Vec<(u16, u16)> {
             from.iter()
@@ -304,7 +307,7 @@ mod tests {
     fn one_of_three_masters_cut_off_is_in_the_minority_since_the_cut() {
         let mut reach = Reach::new(3);
         reach.fault_began(
-            0,
+            FIRST,
             FaultKind::Partition,
             &[0],
             &both_ways(&[0], &[1, 2]),
@@ -312,7 +315,7 @@ mod tests {
         );
         assert_eq!(reach.minority_since_us(0, &[0, 1, 2]), Some(1000));
         assert_eq!(reach.minority_since_us(1, &[0, 1, 2]), None);
-        reach.fault_ended(0, 5000);
+        reach.fault_ended(FIRST, 5000);
         assert_eq!(reach.minority_since_us(0, &[0, 1, 2]), None);
         assert_eq!(reach.unsettled_us(0), 5000);
     }
@@ -320,7 +323,13 @@ mod tests {
     #[test]
     fn a_node_that_hears_of_the_others_through_a_third_is_not_judged_cut_off() {
         let mut reach = Reach::new(4);
-        reach.fault_began(0, FaultKind::Block, &[0], &both_ways(&[0], &[1, 2]), 1000);
+        reach.fault_began(
+            FIRST,
+            FaultKind::Block,
+            &[0],
+            &both_ways(&[0], &[1, 2]),
+            1000,
+        );
         assert_eq!(reach.minority_since_us(0, &[0, 1, 2]), None);
     }
 
@@ -329,7 +338,7 @@ mod tests {
         let mut reach = Reach::new(3);
         reach.process_changed(0, false, 500);
         reach.fault_began(
-            0,
+            FIRST,
             FaultKind::Partition,
             &[0],
             &both_ways(&[0], &[1, 2]),
@@ -342,12 +351,12 @@ mod tests {
     #[test]
     fn a_pair_cut_twice_is_healed_when_both_faults_have_ended() {
         let mut reach = Reach::new(2);
-        reach.fault_began(0, FaultKind::Block, &[0], &[(0, 1)], 10);
-        reach.fault_began(1, FaultKind::Block, &[0], &[(0, 1)], 20);
-        reach.fault_ended(0, 30);
+        reach.fault_began(FIRST, FaultKind::Block, &[0], &[(0, 1)], 10);
+        reach.fault_began(SECOND, FaultKind::Block, &[0], &[(0, 1)], 20);
+        reach.fault_ended(FIRST, 30);
         assert!(!reach.hears(1, 0));
         assert!(reach.hears(0, 1));
-        reach.fault_ended(1, 40);
+        reach.fault_ended(SECOND, 40);
         assert!(reach.hears(1, 0));
     }
 }

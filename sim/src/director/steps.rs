@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::formation::{Command, PATIENCE_US};
-use super::{Director, Due, words};
+use super::{Asker, Director, Due, words};
 use crate::network::{Degradation, HostNumber};
 use crate::operator;
 use crate::recorder::Answer;
 use crate::scenario::{Selector, StallKind, StepAction};
 use crate::select::{Selection, everybody, groups};
-use crate::trace::{Event, FaultKind, NodeNumber, ProcessChange};
+use crate::trace::{Event, FaultKind, FaultSource, NodeNumber};
 use crate::world::World;
 
 /// A step that holds.
@@ -67,7 +67,7 @@ impl Director<'_> {
                 let open = self
                     .asked
                     .values()
-                    .filter(|asked| asked.step == Some(step))
+                    .filter(|asked| asked.asker == Asker::Step(step))
                     .count();
                 match begun.undo {
                     None => self.record(now_us, Event::FaultEnded { step }),
@@ -220,18 +220,12 @@ impl Director<'_> {
             }
             StepAction::Crash { how, .. } => {
                 for &node in nodes {
-                    self.record(
-                        now_us,
-                        Event::Process {
-                            node,
-                            change: ProcessChange::Crashed(*how),
-                        },
-                    );
-                    world.crash(node, *how);
+                    self.end_process(now_us, node, *how, FaultSource::Step(step), world);
                 }
             }
             StepAction::Restart { .. } => {
                 for &node in nodes {
+                    self.down.remove(&node);
                     self.start(now_us, node, world);
                 }
             }
@@ -255,9 +249,9 @@ impl Director<'_> {
                         .flat_map(|from| to.iter().map(move |to| (from, to)))
                     {
                         if from != to {
-                            network.degrade(step, from, to, by);
+                            network.degrade(step.into(), from, to, by);
                             if *both_ways {
-                                network.degrade(step, to, from, by);
+                                network.degrade(step.into(), to, from, by);
                             }
                         }
                     }
@@ -281,7 +275,7 @@ impl Director<'_> {
                         text: command.clone(),
                         patience_us: PATIENCE_US,
                     };
-                    self.ask(node, command, Some(step), world);
+                    self.ask(node, command, Asker::Step(step), world);
                 }
             }
             StepAction::Load { factor } => {
@@ -312,21 +306,15 @@ impl Director<'_> {
             }),
             Undo::Thaw(nodes) => {
                 for node in nodes {
-                    world.thaw(node);
-                    if world.runs(node) {
-                        let change = ProcessChange::Resumed;
-                        self.record(now_us, Event::Process { node, change });
-                    }
+                    self.thaw(now_us, node, FaultSource::Step(step), world);
                 }
             }
             Undo::Start(nodes) => {
                 for node in nodes {
-                    if !world.runs(node) {
-                        self.start(now_us, node, world);
-                    }
+                    self.start_again(now_us, node, FaultSource::Step(step), world);
                 }
             }
-            Undo::RestoreLinks => world.change_network(&mut |network| network.restore(step)),
+            Undo::RestoreLinks => world.change_network(&mut |network| network.restore(step.into())),
             Undo::JumpBack(nodes, jump_ms) => {
                 for node in nodes {
                     world.jump_clock(node, -jump_ms);
@@ -453,13 +441,9 @@ impl Director<'_> {
             StallKind::DebugSleep => {
                 let mut command = Command::new(format!("DEBUG SLEEP {}", words::seconds(lasts_us)));
                 command.patience_us += lasts_us;
-                self.ask(node, command, Some(step), world);
+                self.ask(node, command, Asker::Step(step), world);
             }
-            StallKind::Sigstop => {
-                let change = ProcessChange::Stalled(how);
-                self.record(now_us, Event::Process { node, change });
-                world.freeze(node);
-            }
+            StallKind::Sigstop => self.freeze(now_us, node, FaultSource::Step(step), world),
         }
     }
 

@@ -3,6 +3,8 @@
 use super::Director;
 use crate::scenario::{CrashKind, Latency, Scenario, Selector, StallKind, StepAction};
 use crate::select::Selection;
+use crate::trace::NodeNumber;
+use crate::weather::{LinkEnd, PauseCause, RecordedLink, SpellLinks};
 
 /// Names that are listed before the rest is only counted.
 const LISTED: usize = 8;
@@ -58,8 +60,8 @@ pub(super) fn of_step(
             let way = if *both_ways { "between" } else { "from" };
             let and = if *both_ways { "and" } else { "to" };
             let (from, to) = (of_selector(from, scenario), of_selector(to, scenario));
-            let (loss, delay_ms) = (loss * 100.0, *delay_us as f64 / 1e3);
-            format!("links {way} {from} {and} {to}: {loss} % loss, +{delay_ms} ms")
+            let bad = of_degradation(*loss, *delay_us);
+            format!("links {way} {from} {and} {to}: {bad}")
         }
         StepAction::Clock { jump_ms, .. } => {
             format!("the wall clock of {whom} jumps by {jump_ms:+} ms")
@@ -106,6 +108,92 @@ pub(super) fn of_selector(selector: &Selector, scenario: &Scenario) -> String {
     }
 }
 
+/// A pause in words, such as `m1 (127.0.0.1:7000) stands still for 80 ms: fork`.
+pub(super) fn of_pause(
+    cause: PauseCause,
+    node: NodeNumber,
+    lasts_us: u64,
+    director: &Director<'_>,
+) -> String {
+    let whom = address(node, director);
+    let time = duration(lasts_us);
+    match cause {
+        PauseCause::Fork => format!("{whom} stands still for {time}: fork"),
+        PauseCause::SlowCommand => format!("{whom} stands still for {time}: slow command"),
+        PauseCause::VmSteal => format!("{whom} is stopped for {time}: VM steal"),
+        PauseCause::Swap => format!("{whom} is stopped for {time}: swap"),
+        PauseCause::AofFsync => format!("the disk of {whom} is held up for {time}: AOF fsync"),
+    }
+}
+
+/// A crash by the weather in words.
+pub(super) fn of_crash(
+    how: CrashKind,
+    touched: &Selection,
+    lasts_us: u64,
+    director: &Director<'_>,
+) -> String {
+    let (whom, time) = (names(touched, director), duration(lasts_us));
+    match how {
+        CrashKind::Kill => format!("{whom} is killed, back in {time}"),
+        CrashKind::PowerOff => format!("{whom} loses power for {time}"),
+        CrashKind::Shutdown => format!("{whom} shuts down, back in {time}"),
+    }
+}
+
+/// The links of a spell in words.
+pub(super) fn of_links(
+    links: &SpellLinks,
+    node: Option<NodeNumber>,
+    director: &Director<'_>,
+) -> String {
+    let of = |selector| of_selector(selector, director.scenario);
+    match (links, node) {
+        (SpellLinks::OfEach(_), Some(node)) => format!("links of {}", address(node, director)),
+        (SpellLinks::OfEach(target), None) => format!("links of {}", of(target)),
+        (SpellLinks::Between(one, other), _) => {
+            format!("links between {} and {}", of(one), of(other))
+        }
+        (SpellLinks::OneWay(from, to), _) => format!("links from {} to {}", of(from), of(to)),
+    }
+}
+
+/// A recorded link that is bad, in words.
+pub(super) fn of_recorded_link(link: &RecordedLink, director: &Director<'_>) -> String {
+    let scenario = director.scenario;
+    let end = |end: LinkEnd| match end {
+        LinkEnd::Zone(zone) => of_selector(&Selector::Zones(vec![zone.into()]), scenario),
+        LinkEnd::Host(host) if host < director.hosts.nodes => address(host, director),
+        LinkEnd::Host(host) => {
+            let client = usize::from(host - director.hosts.nodes);
+            let client = scenario.workload.clients.get(client);
+            client.map_or_else(|| "?".to_owned(), |client| client.name.clone())
+        }
+    };
+    let bad = of_degradation(link.loss, link.latency_us());
+    format!(
+        "links between {} and {} as recorded: {bad}",
+        end(link.ends.0),
+        end(link.ends.1)
+    )
+}
+
+/// How bad links are, in words.
+pub(super) fn of_degradation(loss: f64, delay_us: u64) -> String {
+    let (loss, delay_ms) = (loss * 100.0, delay_us as f64 / 1e3);
+    format!("{loss} % loss, +{delay_ms} ms")
+}
+
+/// A length of time.
+pub(super) fn duration(time_us: u64) -> String {
+    match time_us {
+        ..1_000 => format!("{time_us} us"),
+        ..1_000_000 => format!("{} ms", time_us / 1_000),
+        ..120_000_000 => format!("{:.1} s", time_us as f64 / 1e6),
+        _ => format!("{:.1} min", time_us as f64 / 60e6),
+    }
+}
+
 /// Seconds as `DEBUG SLEEP` takes them.
 pub(super) fn seconds(time_us: u64) -> String {
     (time_us as f64 / 1e6).to_string()
@@ -122,13 +210,7 @@ fn list(selectors: &[Selector], scenario: &Scenario) -> String {
 /// Nodes with their addresses, and clients.
 fn names(selection: &Selection, director: &Director<'_>) -> String {
     let scenario = director.scenario;
-    let nodes = selection.nodes.iter().map(|&node| {
-        let place = usize::from(node);
-        format!(
-            "{} ({})",
-            scenario.cluster.nodes[place].name, director.plan.nodes[place].address
-        )
-    });
+    let nodes = selection.nodes.iter().map(|&node| address(node, director));
     let clients = selection.clients.iter();
     let clients =
         clients.map(|&client| scenario.workload.clients[usize::from(client)].name.clone());
@@ -143,6 +225,13 @@ fn names(selection: &Selection, director: &Director<'_>) -> String {
     }
 }
 
+/// A node with its address.
+fn address(node: NodeNumber, director: &Director<'_>) -> String {
+    let place = usize::from(node);
+    let name = &director.scenario.cluster.nodes[place].name;
+    format!("{name} ({})", director.plan.nodes[place].address)
+}
+
 fn of_latency(latency: Latency) -> String {
     let ms = |time_us: f64| format!("{} ms", time_us / 1e3);
     match latency {
@@ -151,7 +240,7 @@ fn of_latency(latency: Latency) -> String {
         Latency::Normal { mean_us, .. } | Latency::Exponential { mean_us } => {
             format!("about {}", ms(mean_us))
         }
-        Latency::Lognormal { p50_us, p99_us } => {
+        Latency::Lognormal { p50_us, p99_us } | Latency::Pareto { p50_us, p99_us } => {
             format!("{}, rarely {}", ms(p50_us), ms(p99_us))
         }
     }

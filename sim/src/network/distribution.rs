@@ -23,7 +23,8 @@ impl Distribution {
             Latency::Uniform { .. }
             | Latency::Normal { .. }
             | Latency::Lognormal { .. }
-            | Latency::Exponential { .. } => (0..=PIECES)
+            | Latency::Exponential { .. }
+            | Latency::Pareto { .. } => (0..=PIECES)
                 .map(|piece| {
                     let edge = 0.25 / PIECES as f64;
                     let share = (piece as f64 / PIECES as f64).clamp(edge, 1.0 - edge);
@@ -48,7 +49,7 @@ impl Distribution {
 }
 
 /// The value below which a share of all draws lies.
-fn quantile_us(latency: Latency, share: f64) -> f64 {
+pub(crate) fn quantile_us(latency: Latency, share: f64) -> f64 {
     match latency {
         Latency::Constant { value_us } => value_us,
         Latency::Uniform { low_us, high_us } => low_us + (high_us - low_us) * share,
@@ -61,6 +62,34 @@ fn quantile_us(latency: Latency, share: f64) -> f64 {
             p50_us * (deviation * normal_quantile(share)).exp()
         }
         Latency::Exponential { mean_us } => -mean_us * (1.0 - share).ln(),
+        Latency::Pareto { p50_us, p99_us } => {
+            let power = (p99_us / p50_us).ln() / 50.0_f64.ln();
+            p50_us * (2.0 * (1.0 - share)).powf(-power)
+        }
+    }
+}
+
+impl Latency {
+    /// The mean, microseconds; infinite where the tail is so heavy that there is none.
+    #[must_use]
+    pub fn mean_us(self) -> f64 {
+        match self {
+            Self::Constant { value_us } => value_us,
+            Self::Uniform { low_us, high_us } => f64::midpoint(low_us, high_us),
+            Self::Normal { mean_us, .. } | Self::Exponential { mean_us } => mean_us,
+            Self::Lognormal { p50_us, p99_us } => {
+                let deviation = (p99_us / p50_us).ln() / normal_quantile(0.99);
+                p50_us * (deviation * deviation / 2.0).exp()
+            }
+            Self::Pareto { p50_us, p99_us } => {
+                let power = (p99_us / p50_us).ln() / 50.0_f64.ln();
+                if power >= 1.0 {
+                    f64::INFINITY
+                } else {
+                    p50_us / 2.0_f64.powf(power) / (1.0 - power)
+                }
+            }
+        }
     }
 }
 
@@ -152,6 +181,20 @@ mod tests {
             p99_us: 6_000.0,
         };
         assert_near(&quantiles(latency, &[0.5, 0.99]), &[1_000.0, 6_000.0]);
+    }
+
+    #[test]
+    fn a_pareto_has_its_median_and_99th_percentile_and_a_heavier_tail_than_a_lognormal() {
+        let (p50_us, p99_us) = (1_000.0, 20_000.0);
+        let pareto = Latency::Pareto { p50_us, p99_us };
+        assert_near(&quantiles(pareto, &[0.5, 0.99]), &[1_000.0, 20_000.0]);
+        let lognormal = Latency::Lognormal { p50_us, p99_us };
+        assert!(quantile_us(pareto, 0.999_9) > 4.0 * quantile_us(lognormal, 0.999_9));
+        assert!(
+            (pareto.mean_us() - 2_513.0).abs() < 50.0,
+            "{}",
+            pareto.mean_us()
+        );
     }
 
     #[test]

@@ -61,6 +61,8 @@ impl Hasher {
             | Event::FaultBegan { .. }
             | Event::FaultEnded { .. }
             | Event::FaultMissed { .. }
+            | Event::WeatherBegan { .. }
+            | Event::WeatherEnded { .. }
             | Event::Operator { .. }
             | Event::Remark { .. } => {
                 self.bytes.0.push(Mark::Other as u8);

@@ -6,16 +6,19 @@ mod cluster_nodes;
 mod network;
 mod step_actions;
 mod steps;
+mod weather;
 mod workload;
 
 use redrill_node::{Config, Engine, SlotRange};
 use redrill_sim::scenario::{Cluster, Scenario, Step, StepAction, Trigger};
+use redrill_sim::weather::Weather;
 
 use self::steps::PlacedStep;
 use super::directives::{self, Directives};
 use super::expectations;
 use super::mistake::{Draft, Mistakes};
 use super::read::Context;
+use super::recorded::Recorded;
 use super::schema;
 use super::selector::Names;
 use super::source::{Sources, Span, Spanned};
@@ -86,6 +89,7 @@ pub(super) struct Checked {
 pub(super) fn scenario(
     drill: &schema::Drill,
     default_name: &str,
+    recorded: Recorded,
     sources: &Sources,
     mistakes: &mut Mistakes,
 ) -> Checked {
@@ -109,7 +113,9 @@ pub(super) fn scenario(
         complete: !checker.cluster_is_wrong,
     };
     let steps = steps::steps(drill.steps.as_ref(), &names, &mut checker);
-    let duration_us = duration(drill, &steps, &mut checker);
+    let weather = weather::weather(drill.weather.as_ref(), recorded, &names, &mut checker);
+    let duration_us = duration(drill, &steps, &weather.weather, &mut checker);
+    weather.report_too_much(&cluster, duration_us, &mut checker);
     report_late_steps(drill, &steps, duration_us, &mut checker);
     let expectations = drill.expect.as_ref().map_or_else(Vec::new, |expect| {
         let mut context = Context {
@@ -135,6 +141,7 @@ pub(super) fn scenario(
         config: directives.config,
         config_text: directives.text,
         workload,
+        weather: weather.weather,
         steps: steps.into_iter().map(|placed| placed.step).collect(),
         expectations: expectations.into_iter().map(|it| it.value).collect(),
         duration_us,
@@ -223,7 +230,12 @@ fn report_unowned_slots(config: &Config, checker: &mut Checker<'_, '_>) {
     });
 }
 
-fn duration(drill: &schema::Drill, steps: &[PlacedStep], checker: &mut Checker<'_, '_>) -> u64 {
+fn duration(
+    drill: &schema::Drill,
+    steps: &[PlacedStep],
+    weather: &Weather,
+    checker: &mut Checker<'_, '_>,
+) -> u64 {
     match &drill.duration {
         Some(duration) if duration.value.us == 0 => {
             checker.add(Draft::error(
@@ -235,7 +247,11 @@ fn duration(drill: &schema::Drill, steps: &[PlacedStep], checker: &mut Checker<'
         }
         Some(duration) => duration.value.us,
         None => {
-            let last = steps.iter().map(|placed| end_us(&placed.step)).max();
+            let steps = steps.iter().map(|placed| end_us(&placed.step));
+            let pauses = weather.recorded_pauses.iter();
+            let pauses = pauses.map(|pause| pause.at_us + pause.lasts_us);
+            let links = weather.recorded_links.iter().map(|link| link.at_us);
+            let last = steps.chain(pauses).chain(links).max();
             let duration = last.map_or(IDLE_DURATION_US, |last| last + AFTERMATH_US);
             duration.min(MAX_DURATION_US)
         }

@@ -121,7 +121,11 @@ fn pairs(
     pairs
 }
 
-fn zone(name: &Spanned<String>, cluster: &Cluster, checker: &mut Checker<'_, '_>) -> Option<usize> {
+pub(super) fn zone(
+    name: &Spanned<String>,
+    cluster: &Cluster,
+    checker: &mut Checker<'_, '_>,
+) -> Option<usize> {
     let text = name.value.trim();
     let text = text.strip_prefix("zone:").unwrap_or(text);
     let found = cluster.zones.iter().position(|zone| zone == text);

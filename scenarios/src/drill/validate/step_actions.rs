@@ -520,7 +520,7 @@ fn group_members(
 }
 
 /// The selectors of a list; reports that there is none.
-fn not_empty<'w>(
+pub(super) fn not_empty<'w>(
     written: &'w Spanned<OneOrMany<String>>,
     checker: &mut Checker<'_, '_>,
 ) -> Option<&'w [Spanned<String>]> {

@@ -163,6 +163,10 @@ impl World for EventWorld<'_> {
         disk.set_slow(fault, fsync);
     }
 
+    fn hold_up_disk(&mut self, node: NodeNumber, until_us: u64) {
+        self.kernel.disks[usize::from(node)].times.hold_up(until_us);
+    }
+
     fn operate(
         &mut self,
         ticket: Ticket,

@@ -232,6 +232,10 @@ impl World for TurmoilWorld<'_> {
         self.node(node).disk.borrow_mut().set_slow(fault, fsync);
     }
 
+    fn hold_up_disk(&mut self, node: NodeNumber, until_us: u64) {
+        self.node(node).disk.borrow_mut().hold_up(until_us);
+    }
+
     fn operate(
         &mut self,
         ticket: Ticket,
