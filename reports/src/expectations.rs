@@ -214,6 +214,7 @@ mod tests {
             epoch: 4,
             how: FailoverHow::Automatic,
             step: Some(0),
+            weather: None,
             is_false: fault_at_ms.is_none(),
             fault_at_ms,
             first_pfail_ms: Some(won_ms / 2.0),

@@ -486,6 +486,7 @@ mod tests {
                 read_from_replicas: false,
                 value_bytes: 24,
             },
+            weather: redrill_sim::weather::Weather::default(),
             steps: vec![Step {
                 trigger: Trigger::At {
                     at_us: 0,

@@ -187,3 +187,21 @@ fn every_shell_gets_its_completions() {
         assert!(done.out.contains("import"), "{shell}");
     }
 }
+
+#[test]
+fn check_tells_the_weather_in_words() {
+    let folder = folder();
+    for file in ["weather.toml", "pauses.csv", "rtt.csv"] {
+        let good = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/good")
+            .join(file);
+        let text = std::fs::read_to_string(good).unwrap();
+        // Paths are relative to the drill, wherever the command is given.
+        write(&folder, file, text.replace("tests/good/", ""));
+    }
+    let elsewhere = tempfile::tempdir().unwrap();
+    let drill = folder.path().join("weather.toml");
+    let done = redrill(elsewhere.path(), &["check", drill.to_str().unwrap()]);
+    assert_eq!((done.code, done.err.as_str()), (0, ""));
+    insta::assert_snapshot!(done.out);
+}

@@ -134,3 +134,13 @@ fn the_design_of_a_drill_becomes_the_scenario_it_says() {
     // The last timed step is at 240 s; 30 s more for what follows from it.
     assert_eq!(scenario.duration_us, 270_000_000);
 }
+
+#[test]
+fn the_weather_of_a_drill_becomes_what_it_says() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/good/weather.toml");
+    let loaded = load_text(&path, &[]).unwrap();
+    insta::assert_debug_snapshot!(loaded.scenario.weather);
+    let other = load_text(&path, &["weather.pause.1.rate=12/h"]).unwrap();
+    let every_us = |loaded: &redrill::Loaded| loaded.scenario.weather.pauses[0].every.mean_us();
+    assert_eq!(every_us(&loaded), 2.0 * every_us(&other));
+}

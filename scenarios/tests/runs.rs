@@ -310,3 +310,118 @@ fn a_drill_from_rust_can_be_changed_before_it_runs() {
     assert!(drill.set("cluster.mastres=5").is_err());
     assert!(redrill::Drill::from_file("no such file").is_err());
 }
+
+/// Weather that takes a master away once, and many small things beside.
+const WEATHER: &str = r#"
+name = "weather"
+question = "What does the weather do?"
+duration = "40s"
+[cluster]
+zones = ["a", "b", "c"]
+[config]
+cluster-node-timeout = 2000
+[workload]
+clients = { per-master = 1, rate = "20/s" }
+[weather]
+trace = "pauses.csv"
+[[weather.pause]]
+on = "all"
+cause = "fork"
+rate = "10/min"
+length = "uniform(20ms, 90ms)"
+[[weather.pause]]
+on = "all"
+cause = "aof-fsync"
+rate = "10/min"
+length = "uniform(20ms, 90ms)"
+[[weather.spell]]
+on = "replicas"
+rate = "2/min"
+for = "uniform(200ms, 900ms)"
+loss = 0.1
+delay = "+5ms"
+[expect]
+failovers = "count == 1"
+false-failovers = "count == 0"
+"#;
+
+#[test]
+fn a_failover_by_the_weather_names_it_in_every_world() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("weather.toml"), WEATHER).unwrap();
+    let pauses = folder.path().join("pauses.csv");
+    std::fs::write(&pauses, "at_ms,node,pause_ms\n5000,m2,9000\n").unwrap();
+    for world in ["event", "turmoil"] {
+        let arguments = ["run", "weather.toml", "--world", world, "--seed", "1"];
+        let out = ["--format", "json", "--out", world];
+        let done = redrill(folder.path(), &[&arguments[..], &out[..]].concat());
+        assert_eq!(done.code, 0, "{world}: {} {}", done.out, done.err);
+        let summary = json(&done);
+        for run in summary["runs"].as_array().unwrap() {
+            let failover = &run["failovers"][0];
+            assert_eq!(failover["weather"], "vm-steal", "{world}: {failover}");
+            assert_eq!(failover["step"], Value::Null, "{world}");
+            assert_eq!(failover["false"], false, "{world}");
+        }
+    }
+    // A log holds what happened: it is judged without the file that the weather came from.
+    std::fs::remove_file(&pauses).unwrap();
+    let log = walk(&folder.path().join("event")).remove(0);
+    let done = redrill(folder.path(), &["replay", log.to_str().unwrap()]);
+    assert_eq!(done.code, 0, "{} {}", done.out, done.err);
+    assert!(done.out.contains("m2 to r2"), "{}", done.out);
+}
+
+#[test]
+fn two_configurations_meet_the_same_weather() {
+    let folder = tempfile::tempdir().unwrap();
+    let drill = WEATHER.replace("trace = \"pauses.csv\"", "");
+    std::fs::write(folder.path().join("weather.toml"), drill).unwrap();
+    let weather = |timeout: &str| {
+        let set = format!("config.cluster-node-timeout={timeout}");
+        let out = format!("out-{timeout}");
+        let arguments = ["run", "weather.toml", "--set", &set, "--out", &out];
+        let done = redrill(folder.path(), &[&arguments[..], &["--seed", "5"]].concat());
+        assert!(
+            done.err.is_empty() || done.code == 100,
+            "{} {}",
+            done.out,
+            done.err
+        );
+        let mut began = Vec::new();
+        let mut formed_us = 0;
+        for log in walk(&folder.path().join(out)) {
+            for line in std::fs::read_to_string(log).unwrap().lines() {
+                let record: Value = serde_json::from_str(line).unwrap();
+                if record["phase"] == "disturb" {
+                    formed_us = record["at_us"].as_u64().unwrap();
+                }
+                if record["event"] == "weather-began" {
+                    let at_us = record["at_us"].as_u64().unwrap() - formed_us;
+                    began.push((
+                        at_us,
+                        record["kind"].to_string(),
+                        record["nodes"].to_string(),
+                    ));
+                }
+            }
+        }
+        assert!(began.len() > 20, "{began:?}");
+        began
+    };
+    assert_eq!(weather("2000"), weather("7000"));
+}
+
+/// The event logs in a folder.
+fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(walk(&path));
+        } else if path.ends_with("events.ndjson") {
+            found.push(path);
+        }
+    }
+    found
+}

@@ -34,8 +34,7 @@ pub(super) struct Data {
     hidden: usize,
     /// From, to, whether it lasts, words, label.
     faults: Vec<(u64, u64, bool, String, String)>,
-    /// What the weather did that has no band of its own: kind, words, spans.
-    weather: Vec<(&'static str, String, Vec<(u64, u64)>)>,
+    weather: Vec<WeatherData>,
     failovers: Vec<FailoverData>,
     slots: Vec<SlotData>,
     clients: Option<ClientData>,
@@ -371,6 +370,9 @@ fn clients(model: &Model) -> Option<ClientData> {
             .collect(),
     })
 }
+
+/// What the weather did of a kind that has no band of its own: kind, words, spans.
+type WeatherData = (&'static str, String, Vec<(u64, u64)>);
 
 type EventData = (u64, i32, usize, u8, u8, usize, usize, i64);
 

@@ -256,6 +256,7 @@
         const [from, to, served, cutoff, nobody, contested, label] = span;
         if (!seen(from, to)) continue;
         const [l, r] = part(from, to);
+        if (r - l < 0.3 && row.spans.length > 400) continue;
         let top = y;
         for (const [count, fill, hatch] of [[served, "var(--served)"], [cutoff, "var(--cutoff)", "cutoff"], [contested, "var(--contested)", "stalled"], [nobody, "var(--nobody)"]]) {
           if (!count) continue;

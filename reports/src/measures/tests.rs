@@ -1,7 +1,9 @@
 //! Measures of runs written by hand and of logs that are changed on purpose.
 
 use redrill_sim::checkers;
-use redrill_sim::trace::{Event, Operation, Outcome, Record, Trace};
+use redrill_sim::scenario::StallKind;
+use redrill_sim::trace::{Event, FaultKind, Operation, Outcome, ProcessChange, Record, Trace};
+use redrill_sim::weather::WeatherKind;
 
 use super::*;
 use crate::sample;
@@ -145,4 +147,98 @@ fn failed_operations_and_latencies_are_told_apart() {
 fn nothing_measured_is_not_zero() {
     let operations = Tally::default().sum();
     assert_eq!((operations.failed_share, operations.latency), (None, None));
+}
+
+/// The sample, its kill replaced by a pause of the weather that lasts for so long.
+fn paused_by_weather(lasts_us: u64) -> Trace {
+    let mut trace = sample::kill_master();
+    let mut places = trace
+        .records
+        .iter()
+        .enumerate()
+        .filter_map(|(place, record)| {
+            let crashed = matches!(
+                record.event,
+                Event::Process {
+                    change: ProcessChange::Crashed(_),
+                    ..
+                }
+            );
+            crashed.then_some(place)
+        });
+    let crashed = places.next().expect("the sample kills a master");
+    let from_us = trace.records[crashed].at_us;
+    let Event::Process { node, .. } = trace.records[crashed].event else {
+        unreachable!()
+    };
+    trace.records.retain(|record| {
+        let fault = matches!(
+            record.event,
+            Event::FaultBegan { .. } | Event::FaultEnded { .. }
+        );
+        let later = record.at_us >= from_us && matches!(record.event, Event::Process { .. });
+        !fault && !later
+    });
+    let how = StallKind::Sigstop;
+    let process = |change| Event::Process { node, change };
+    let began = Event::WeatherBegan {
+        weather: 0,
+        kind: WeatherKind::VmSteal,
+        fault: FaultKind::Stall(how),
+        lasts_us,
+        nodes: [node].into(),
+        clients: [].into(),
+        words: "m2 is stopped: VM steal".into(),
+        cut: [].into(),
+    };
+    trace.records.extend([
+        Record {
+            at_us: from_us,
+            event: began,
+        },
+        Record {
+            at_us: from_us,
+            event: process(ProcessChange::Stalled(how)),
+        },
+        Record {
+            at_us: from_us + lasts_us,
+            event: process(ProcessChange::Resumed),
+        },
+        Record {
+            at_us: from_us + lasts_us,
+            event: Event::WeatherEnded { weather: 0 },
+        },
+    ]);
+    trace.records.sort_by_key(|record| record.at_us);
+    trace
+}
+
+#[test]
+fn weather_longer_than_the_node_timeout_deserves_its_failover() {
+    let measures = measured(&paused_by_weather(8_000_000));
+    let [failover] = &measures.failovers[..] else {
+        panic!("{measures:#?}")
+    };
+    assert!(!failover.is_false, "{}", phases(failover));
+    assert_eq!(
+        (failover.step, failover.weather),
+        (None, Some(WeatherKind::VmSteal))
+    );
+    assert_eq!(measures.false_failovers, 0);
+    assert!(
+        failover.first_pfail_ms.is_some_and(|ms| ms > 1900.0),
+        "{}",
+        phases(failover)
+    );
+}
+
+#[test]
+fn weather_shorter_than_the_node_timeout_deserves_none() {
+    let measures = measured(&paused_by_weather(1_900_000));
+    let [failover] = &measures.failovers[..] else {
+        panic!("{measures:#?}")
+    };
+    assert!(failover.is_false, "{}", phases(failover));
+    assert_eq!(failover.weather, Some(WeatherKind::VmSteal));
+    assert_eq!(measures.false_failovers, 1);
 }

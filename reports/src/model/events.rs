@@ -6,7 +6,9 @@ use redrill_node::{
     EpochChange, Fact, FailoverKind, FailureReport, LogLevel, NodeId, SlotChange, StateReason,
 };
 use redrill_sim::scenario::{CrashKind, StallKind};
-use redrill_sim::trace::{Event, NodeNumber, Phase, ProcessChange, Record, StateLoad, Trace};
+use redrill_sim::trace::{
+    Event, FaultKind, NodeNumber, Phase, ProcessChange, Record, StateLoad, Trace,
+};
 use serde::Serialize;
 
 use super::faults::notable_weather;
@@ -218,7 +220,7 @@ pub(super) fn lines(trace: &Trace, names: &Names<'_>, run: Span) -> Vec<EventLin
 /// What the weather does while the log is read: what nobody notices is no part of the story.
 struct Weather<'a> {
     notable: BTreeSet<u32>,
-    /// What holds now: its words and the nodes it touches.
+    /// What holds now: its words and the nodes that it makes stand still.
     open: BTreeMap<u32, (&'a str, &'a [NodeNumber])>,
 }
 
@@ -233,11 +235,14 @@ impl<'a> Weather<'a> {
     fn observe(&mut self, record: &'a Record) {
         if let Event::WeatherBegan {
             weather,
+            fault,
             nodes,
             words,
             ..
         } = &record.event
         {
+            let stops = matches!(fault, FaultKind::Stall(_) | FaultKind::SlowDisk);
+            let nodes = if stops { nodes.as_ref() } else { &[] };
             self.open.insert(*weather, (words, nodes));
         }
     }

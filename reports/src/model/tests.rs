@@ -1,5 +1,9 @@
 use std::fmt::Write;
 
+use redrill_sim::scenario::StallKind;
+use redrill_sim::trace::{FaultKind, FaultSource, ProcessChange, Record};
+use redrill_sim::weather::WeatherKind;
+
 use super::*;
 use crate::sample::{KILL_MS, kill_master, partition_and_stall};
 
@@ -28,7 +32,11 @@ fn told(model: &Model) -> String {
         } = fault;
         writeln!(
             text,
-            "fault {source:?} {} {words:?} {nodes:?} lasts {lasts}",
+            "fault {} {} {words:?} {nodes:?} lasts {lasts}",
+            match source {
+                FaultSource::Step(step) => step.to_string(),
+                FaultSource::Weather(number) => format!("by the weather ({number})"),
+            },
             span(fault.span)
         )
         .unwrap();
@@ -145,4 +153,77 @@ fn an_empty_trace_makes_an_empty_picture() {
     let model = Model::of(&trace);
     assert_eq!(model.window, model.run);
     assert!(model.events.is_empty());
+}
+
+/// The sample, with so many fork pauses of a node within 16 s, the last of which lasts for 3 s.
+fn under_weather(count: u32) -> Trace {
+    let mut trace = kill_master();
+    let mut records = Vec::new();
+    let stalled = ProcessChange::Stalled(StallKind::DebugSleep);
+    let apart_us = 16_000_000 / u64::from(count);
+    for number in 0..count {
+        let node = 4;
+        let from_us = 3_000_000 + u64::from(number) * apart_us;
+        let lasts_us = if number == count - 1 {
+            3_000_000
+        } else {
+            apart_us / 4
+        };
+        let began = Event::WeatherBegan {
+            weather: number,
+            kind: WeatherKind::Fork,
+            fault: FaultKind::Stall(StallKind::DebugSleep),
+            lasts_us,
+            nodes: [node].into(),
+            clients: [].into(),
+            words: "r2 stands still: fork".into(),
+            cut: [].into(),
+        };
+        let process = |change| Event::Process { node, change };
+        for (at_us, event) in [
+            (from_us, began),
+            (from_us, process(stalled)),
+            (from_us + lasts_us, process(ProcessChange::Resumed)),
+            (from_us + lasts_us, Event::WeatherEnded { weather: number }),
+        ] {
+            records.push(Record { at_us, event });
+        }
+    }
+    trace.records.extend(records);
+    trace.records.sort_by_key(|record| record.at_us);
+    trace
+}
+
+#[test]
+fn what_nobody_notices_of_the_weather_is_folded_into_a_strip() {
+    let model = Model::of(&under_weather(200));
+    let usual = Model::of(&kill_master());
+    let [strip] = &model.weather[..] else {
+        panic!("{:?}", model.weather)
+    };
+    assert_eq!(strip.words(), "199 fork pauses, the longest 20 ms");
+    let own: Vec<FaultSource> = model.faults.iter().map(|fault| fault.source).collect();
+    assert_eq!(own, [FaultSource::Step(0), FaultSource::Weather(199)]);
+    let story = |model: &Model| {
+        let told = |event: &&EventLine| event.weight == Weight::Story;
+        model.events.iter().filter(told).count()
+    };
+    assert_eq!(
+        story(&model),
+        story(&usual) + 4,
+        "the long one, its stall, and their ends"
+    );
+    assert_eq!(
+        model.origin_us, usual.origin_us,
+        "small weather is not the incident"
+    );
+}
+
+#[test]
+fn a_picture_of_much_weather_stays_small() {
+    let options = crate::timeline::Options::default();
+    let size = |model: &Model| crate::timeline::svg_of(model, &options).unwrap().len();
+    let (stormy, wild) = (under_weather(200), under_weather(8000));
+    let (stormy, wild) = (size(&Model::of(&stormy)), size(&Model::of(&wild)));
+    assert!(wild < stormy * 2, "{stormy} {wild}");
 }

@@ -9,6 +9,10 @@ use crate::text::length;
 use crate::theme::{BLUE, GREEN, Hatch, INK, ORANGE, PURPLE, RULE, SKY, VERMILLION, ZONE};
 
 const SLOT_ROW: f64 = 17.0;
+/// In a row of more spans than this, those that nobody could see are left out.
+const MANY_SPANS: usize = 400;
+/// A span that nobody could see is narrower than this.
+const NARROWEST: f64 = 0.3;
 /// More rows than this are drawn as one.
 const MOST_SLOT_ROWS: usize = 12;
 
@@ -103,6 +107,9 @@ fn slot_row(sheet: &mut Sheet, model: &Model, axis: &Axis, row: &SlotRow) {
         let Some((left, right)) = axis.clipped(span.span) else {
             continue;
         };
+        if right - left < NARROWEST && row.spans.len() > MANY_SPANS {
+            continue;
+        }
         let height = bottom - top;
         let mut y = top;
         for (count, colour, lines) in [

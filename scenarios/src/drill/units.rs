@@ -126,7 +126,7 @@ impl FromText for Rate {
             "/d" | "/day" => number / 86_400.0,
             other => {
                 return Err(unit_wrong(other, unit_at, &["/s", "/min", "/h", "/day"])
-                    .help("write the rate per second, as in \"200/s\""));
+                    .help("write \"200/s\" for a rate per second, \"6/h\" for one per hour"));
             }
         };
         if per_s > 1e7 {

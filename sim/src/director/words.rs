@@ -187,9 +187,9 @@ pub(super) fn of_degradation(loss: f64, delay_us: u64) -> String {
 /// A length of time.
 pub(super) fn duration(time_us: u64) -> String {
     match time_us {
-        ..1_000 => format!("{time_us} us"),
-        ..1_000_000 => format!("{} ms", time_us / 1_000),
-        ..120_000_000 => format!("{:.1} s", time_us as f64 / 1e6),
+        0..1_000 => format!("{time_us} us"),
+        1_000..1_000_000 => format!("{} ms", time_us / 1_000),
+        1_000_000..120_000_000 => format!("{:.1} s", time_us as f64 / 1e6),
         _ => format!("{:.1} min", time_us as f64 / 60e6),
     }
 }

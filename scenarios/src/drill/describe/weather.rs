@@ -16,8 +16,8 @@ pub(super) fn weather(scenario: &Scenario) -> String {
     for pause in &weather.pauses {
         lines.push(format!(
             "{}, {} of {}: {}",
-            often(pause.every, scenario, &each(&pause.target, scenario)),
-            pause.cause.kind().words(),
+            often(pause.every, scenario, &on_each(&pause.target, scenario)),
+            with_article(pause.cause),
             latency_text(pause.lasts),
             what_stands_still(pause.cause),
         ));
@@ -26,14 +26,22 @@ pub(super) fn weather(scenario: &Scenario) -> String {
         lines.push(spell_words(spell, scenario));
     }
     for outage in &weather.zone_outages {
-        let zones = Selector::Zones(outage.zones.clone());
+        let names = outage
+            .zones
+            .iter()
+            .filter_map(|zone| scenario.cluster.zones.get(*zone));
+        let names: Vec<&str> = names.map(String::as_str).collect();
+        let whose = match &names[..] {
+            [zone] => format!("in zone {zone}"),
+            zones => format!("in each of the zones {}", zones.join(", ")),
+        };
         let what = match outage.how {
             ZoneOutageKind::Cut => "nothing passes between the zone and all others",
             ZoneOutageKind::PowerOff => "all its hosts lose power",
         };
         lines.push(format!(
-            "{}, outage of {}: {what}",
-            often(outage.every, scenario, &each(&zones, scenario)),
+            "{}, an outage of {}: {what}",
+            often(outage.every, scenario, &whose),
             latency_text(outage.lasts),
         ));
     }
@@ -45,7 +53,7 @@ pub(super) fn weather(scenario: &Scenario) -> String {
         };
         lines.push(format!(
             "{}, {what}, and starts again after {}",
-            often(crash.every, scenario, &each(&crash.target, scenario)),
+            often(crash.every, scenario, &on_each(&crash.target, scenario)),
             latency_text(crash.restart_after),
         ));
     }
@@ -113,8 +121,8 @@ fn recorded(weather: &Weather, lines: &mut Vec<String>) {
 fn often(every: Latency, scenario: &Scenario, whose: &str) -> String {
     let mean_us = every.mean_us();
     let rhythm = match every {
-        Latency::Exponential { .. } => format!("About every {}", us(mean_us as u64)),
-        Latency::Constant { .. } => format!("Every {}", us(mean_us as u64)),
+        Latency::Exponential { .. } => format!("About every {}", long(mean_us)),
+        Latency::Constant { .. } => format!("Every {}", long(mean_us)),
         Latency::Uniform { .. }
         | Latency::Normal { .. }
         | Latency::Lognormal { .. }
@@ -129,23 +137,51 @@ fn often(every: Latency, scenario: &Scenario, whose: &str) -> String {
     format!("{rhythm} {whose} ({times} times in this drill)")
 }
 
+fn on_each(target: &Selector, scenario: &Scenario) -> String {
+    format!("on {}", each(target, scenario))
+}
+
+/// Each of a set.
 fn each(target: &Selector, scenario: &Scenario) -> String {
-    let words = words(target, &scenario.cluster.zones);
+    let zones = &scenario.cluster.zones;
     match target {
-        Selector::Name(_) => format!("on {words}"),
-        Selector::Zones(zones) if zones.len() == 1 => format!("in {words}"),
-        Selector::Zones(_)
-        | Selector::MasterOfSlot(_)
-        | Selector::ReplicaOf(_)
-        | Selector::MasterOf(_)
-        | Selector::Masters
-        | Selector::Replicas
-        | Selector::All
-        | Selector::Clients
-        | Selector::One(_)
-        | Selector::Union(_)
-        | Selector::Minority
-        | Selector::Rest => format!("on each of {words}"),
+        Selector::Name(name) => name.clone(),
+        Selector::All => "each node".to_owned(),
+        Selector::Masters => "each master".to_owned(),
+        Selector::Replicas => "each replica".to_owned(),
+        Selector::Clients => "each client".to_owned(),
+        Selector::Zones(_) => format!("each node of {}", words(target, zones)),
+        Selector::MasterOfSlot(_) | Selector::MasterOf(_) | Selector::ReplicaOf(_) => {
+            words(target, zones)
+        }
+        Selector::Union(parts) => {
+            let parts: Vec<String> = parts.iter().map(|part| each(part, scenario)).collect();
+            parts.join(" and ")
+        }
+        Selector::One(_) | Selector::Minority | Selector::Rest => words(target, zones),
+    }
+}
+
+/// A time that may be long.
+fn long(time_us: f64) -> String {
+    const HOUR_US: f64 = 3600e6;
+    if time_us >= 2.0 * HOUR_US {
+        format!(
+            "{} h",
+            number_text((time_us / HOUR_US * 10.0).round() / 10.0)
+        )
+    } else {
+        us(time_us as u64)
+    }
+}
+
+const fn with_article(cause: PauseCause) -> &'static str {
+    match cause {
+        PauseCause::Fork => "a fork pause",
+        PauseCause::SlowCommand => "a slow command",
+        PauseCause::VmSteal => "a VM steal",
+        PauseCause::Swap => "a swap pause",
+        PauseCause::AofFsync => "an AOF fsync pause",
     }
 }
 
