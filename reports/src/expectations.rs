@@ -1,14 +1,13 @@
 //! Expectations held against what runs measured.
 //!
-//! A measure has one value a failover ([`Measure::FailoverTime`], [`Measure::DetectionTime`],
-//! [`Measure::WriteGap`]) or one a run (all others); the values of all runs are pooled. Failovers
-//! that nothing caused have no failover time and no detection time: they are false failovers.
+//! A measure has one value a failover, a mistake or a run ([`Measure::per`]); the values of all runs
+//! are pooled. Failovers that nothing caused have no times but the gaps: they are false failovers.
 //! Quantiles interpolate linearly between neighbours (type 7 of Hyndman and Fan), as in
-//! [`quantile`]. A statistic of no values cannot be judged, except `count`: the number of failovers
-//! for a measure with one value a failover, else the sum over the runs.
+//! [`quantile`]. A statistic of no values cannot be judged, except `count`: the number of values of
+//! a measure that has not one value a run, else the sum over the runs.
 
 use redrill_sim::scenario::{
-    Comparison, Expectation, Measure, Statistic, Step, StepExpectation, Unit,
+    Comparison, Expectation, Measure, Per, Statistic, Step, StepExpectation, Unit,
 };
 use serde::{Deserialize, Serialize};
 
@@ -81,30 +80,44 @@ pub struct EvaluatedStep {
 /// The values of a measure over runs.
 #[must_use]
 pub fn values(measure: Measure, runs: &[&Measures]) -> Vec<f64> {
-    let failovers = || runs.iter().flat_map(|run| &run.failovers);
-    let caused = |failover: &&Failover| failover.fault_at_ms.is_some();
+    let failovers = |value: fn(&Failover) -> Option<f64>| -> Vec<f64> {
+        let failovers = runs.iter().flat_map(|run| &run.failovers);
+        failovers.filter_map(value).collect()
+    };
+    // What nothing caused has no beginning.
+    let caused = |value: fn(&Failover) -> Option<f64>| -> Vec<f64> {
+        let failovers = runs.iter().flat_map(|run| &run.failovers);
+        let caused = failovers.filter(|failover| failover.fault_at_ms.is_some());
+        caused.filter_map(value).collect()
+    };
     let each = |value: fn(&Measures) -> f64| runs.iter().map(|run| value(run)).collect();
+    let some =
+        |value: fn(&Measures) -> Option<f64>| runs.iter().filter_map(|run| value(run)).collect();
     match measure {
-        Measure::FailoverTime => failovers().filter(caused).map(|it| it.won_ms).collect(),
-        Measure::DetectionTime => failovers()
-            .filter(caused)
-            .filter_map(|it| it.first_pfail_ms)
-            .collect(),
-        Measure::WriteGap => failovers().filter_map(|it| it.write_gap_ms).collect(),
+        Measure::FailoverTime => caused(|it| Some(it.won_ms)),
+        Measure::DetectionTime => caused(|it| it.first_pfail_ms),
+        Measure::AgreementTime => caused(Failover::agreement_ms),
+        Measure::ElectionDelay => caused(Failover::election_delay_ms),
+        Measure::VoteTime => caused(Failover::vote_ms),
+        Measure::ConvergenceTime => failovers(Failover::convergence_ms),
+        Measure::CatchUpTime => failovers(Failover::catch_up_ms),
+        Measure::WriteGap => failovers(|it| it.write_gap_ms),
+        Measure::ReadGap => failovers(|it| it.read_gap_ms),
+        Measure::WriteUnavailability => each(|run| run.write_unavailable_ms),
+        Measure::ReadUnavailability => each(|run| run.read_unavailable_ms),
         Measure::CoverageGap => each(|run| run.coverage_gap_ms),
         Measure::LostAckedWrites => each(|run| run.lost_acked_writes as f64),
         Measure::FalseFailovers => each(|run| run.false_failovers as f64),
         Measure::Failovers => each(|run| run.failovers.len() as f64),
-        Measure::FailedOperations => runs
+        Measure::Mistakes => each(|run| run.mistakes.count() as f64),
+        Measure::MistakeTime => runs
             .iter()
-            .filter_map(|run| run.operations.failed_share)
+            .flat_map(|run| run.mistakes.lengths_ms.iter().copied())
             .collect(),
-        Measure::LatencyP99 => runs
-            .iter()
-            .filter_map(|run| run.operations.latency)
-            .map(|latency| latency.p99_ms)
-            .collect(),
+        Measure::FailedOperations => some(|run| run.operations.failed_share),
+        Measure::LatencyP99 => some(|run| run.operations.latency.map(|latency| latency.p99_ms)),
         Measure::DualMasterTime => each(|run| run.dual_master_ms),
+        Measure::BusBandwidth => some(|run| run.bus_bytes_per_node_s),
     }
 }
 
@@ -152,7 +165,7 @@ fn statistic(measure: Measure, statistic: Statistic, sorted: &[f64]) -> Option<f
         }
         Statistic::Median => quantile(sorted, 0.5),
         Statistic::Percentile(percent) => quantile(sorted, percent / 100.0),
-        Statistic::Count if measure.is_per_failover() => Some(sorted.len() as f64),
+        Statistic::Count if measure.per() != Per::Run => Some(sorted.len() as f64),
         Statistic::Count => Some(sorted.iter().sum()),
     }
 }
@@ -205,7 +218,7 @@ mod tests {
     use redrill_sim::scenario::{StepAction, Trigger};
 
     use super::*;
-    use crate::measures::{FailoverHow, Operations, StepMeasure};
+    use crate::measures::{FailoverHow, StepMeasure};
 
     fn failover(won_ms: f64, fault_at_ms: Option<f64>) -> Failover {
         Failover {
@@ -222,8 +235,7 @@ mod tests {
             election_start_ms: None,
             first_vote_ms: None,
             won_ms,
-            state_ok_ms: None,
-            write_gap_ms: None,
+            ..Failover::default()
         }
     }
 
@@ -233,17 +245,14 @@ mod tests {
                 .iter()
                 .map(|won_ms| failover(*won_ms, Some(5000.0)))
                 .collect(),
-            false_failovers: 0,
             coverage_gap_ms: won_ms.iter().copied().fold(0.0, f64::max),
-            dual_master_ms: 0.0,
             lost_acked_writes: 2,
-            lost_by_cause: std::collections::BTreeMap::new(),
-            operations: Operations::default(),
             steps: vec![StepMeasure {
                 step: 0,
                 began_ms: 5000.0,
                 failovers: won_ms.len() as u64,
             }],
+            ..Measures::default()
         }
     }
 

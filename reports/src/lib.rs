@@ -11,8 +11,10 @@ pub mod perfetto;
 mod sample;
 pub mod statistics;
 pub mod summary;
+pub mod sweep;
+pub mod table;
 pub mod terminal;
-mod text;
+pub mod text;
 pub mod theme;
 pub mod timeline;
 

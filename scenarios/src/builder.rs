@@ -226,7 +226,7 @@ impl Drill {
 }
 
 /// Judges a run and shows it to `each`. An error if no run of this scenario can be made.
-fn judge(
+pub(crate) fn judge(
     scenario: &Scenario,
     seed: u64,
     run: Result<Run, RunError>,

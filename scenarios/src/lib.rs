@@ -38,6 +38,7 @@ pub mod calibration;
 mod drill;
 pub mod import;
 mod starter;
+pub mod sweep;
 
 pub use builder::{Drill, Ended, NothingRan, Outcome};
 pub use drill::{BadDrill, Loaded, Look, Mistake, load, parse, read_text};

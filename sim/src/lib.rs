@@ -23,6 +23,6 @@ pub mod world;
 
 mod worlds;
 
-pub use run::{Run, RunError, run, run_seeds};
+pub use run::{Run, RunError, in_parallel, run, run_seeds};
 pub use trace_io::TraceHash;
 pub use world::{Capabilities, UnknownWorld, WorldKind};

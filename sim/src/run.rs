@@ -109,18 +109,29 @@ pub fn run_seeds<T: Send>(
     jobs: usize,
     each: impl Fn(u64, Result<Run, RunError>) -> T + Sync,
 ) -> Result<Vec<T>, RunError> {
+    in_parallel(seeds.len(), jobs, |place| {
+        let seed = seeds[place];
+        each(seed, run(scenario, seed, world))
+    })
+}
+
+/// Does `count` pieces of work on `jobs` threads, each told its place, the first ones first. The
+/// results stand in the order of the places, whatever the number of threads.
+///
+/// # Errors
+/// [`RunError::Threads`] if the threads cannot be started.
+pub fn in_parallel<T: Send>(
+    count: usize,
+    jobs: usize,
+    work: impl Fn(usize) -> T + Sync,
+) -> Result<Vec<T>, RunError> {
     let threads = rayon::ThreadPoolBuilder::new()
         .num_threads(jobs.max(1))
         .build()
         .map_err(|error| RunError::Threads(error.to_string()))?;
-    // Seeds are taken one by one: runs differ in length, and the first ones should end first.
-    Ok(threads.install(|| {
-        seeds
-            .par_iter()
-            .with_max_len(1)
-            .map(|&seed| each(seed, run(scenario, seed, world)))
-            .collect()
-    }))
+    // They are taken one by one: runs differ in length, and the first ones should end first.
+    let places = || (0..count).into_par_iter().with_max_len(1);
+    Ok(threads.install(|| places().map(&work).collect()))
 }
 
 /// What is left of a world at its end.

@@ -422,8 +422,24 @@ pub enum Measure {
     FailoverTime,
     /// Fault to the first PFAIL, per failover.
     DetectionTime,
+    /// First PFAIL to the first FAIL, per failover.
+    AgreementTime,
+    /// FAIL to the first request for votes, per failover.
+    ElectionDelay,
+    /// First request for votes to the promotion, per failover.
+    VoteTime,
+    /// Promotion to the last other node's cluster state ok, per failover.
+    ConvergenceTime,
+    /// Promotion to the first acknowledged write to the slots that changed hands, per failover.
+    CatchUpTime,
     /// Longest gap between acknowledged writes to the failed master's slots, per failover.
     WriteGap,
+    /// The same of reads.
+    ReadGap,
+    /// Time in which a client's writes to a shard failed, the mean over clients and shards, per run.
+    WriteUnavailability,
+    /// The same of reads.
+    ReadUnavailability,
     /// Longest time in which some slot had no node that would serve it, per run.
     CoverageGap,
     /// Acknowledged writes the audit did not find, per run.
@@ -432,12 +448,29 @@ pub enum Measure {
     FalseFailovers,
     /// Promotions, per run.
     Failovers,
+    /// Suspicions (PFAIL or FAIL) by one node of another that was not out for the node-timeout, per run.
+    Mistakes,
+    /// How long such a suspicion lasted.
+    MistakeTime,
     /// Share of operations that failed, per run.
     FailedOperations,
     /// 99th percentile of the latency of operations that succeeded, ms, per run.
     LatencyP99,
     /// Longest time in which two masters acknowledged writes to one slot, per run.
     DualMasterTime,
+    /// Bytes that a node sends on the cluster bus in a second, the mean over nodes, per run.
+    BusBandwidth,
+}
+
+/// What a measure has one value of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Per {
+    /// A run.
+    Run,
+    /// A failover.
+    Failover,
+    /// A mistaken suspicion.
+    Mistake,
 }
 
 /// What the values of a measure are.
@@ -453,17 +486,28 @@ pub enum Unit {
 
 impl Measure {
     /// All of them, in the order of the reference.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 21] = [
         Self::FailoverTime,
         Self::DetectionTime,
+        Self::AgreementTime,
+        Self::ElectionDelay,
+        Self::VoteTime,
+        Self::ConvergenceTime,
+        Self::CatchUpTime,
         Self::WriteGap,
+        Self::ReadGap,
+        Self::WriteUnavailability,
+        Self::ReadUnavailability,
         Self::CoverageGap,
         Self::LostAckedWrites,
         Self::FalseFailovers,
         Self::Failovers,
+        Self::Mistakes,
+        Self::MistakeTime,
         Self::FailedOperations,
         Self::LatencyP99,
         Self::DualMasterTime,
+        Self::BusBandwidth,
     ];
 
     /// What it is called in a drill.
@@ -472,14 +516,25 @@ impl Measure {
         match self {
             Self::FailoverTime => "failover-time",
             Self::DetectionTime => "detection-time",
+            Self::AgreementTime => "agreement-time",
+            Self::ElectionDelay => "election-delay",
+            Self::VoteTime => "vote-time",
+            Self::ConvergenceTime => "convergence-time",
+            Self::CatchUpTime => "catch-up-time",
             Self::WriteGap => "write-gap",
+            Self::ReadGap => "read-gap",
+            Self::WriteUnavailability => "write-unavailability",
+            Self::ReadUnavailability => "read-unavailability",
             Self::CoverageGap => "coverage-gap",
             Self::LostAckedWrites => "lost-acked-writes",
             Self::FalseFailovers => "false-failovers",
             Self::Failovers => "failovers",
+            Self::Mistakes => "mistakes",
+            Self::MistakeTime => "mistake-time",
             Self::FailedOperations => "failed-operations",
             Self::LatencyP99 => "latency-p99",
             Self::DualMasterTime => "dual-master-time",
+            Self::BusBandwidth => "bus-bandwidth",
         }
     }
 
@@ -489,27 +544,81 @@ impl Measure {
         match self {
             Self::FailoverTime
             | Self::DetectionTime
+            | Self::AgreementTime
+            | Self::ElectionDelay
+            | Self::VoteTime
+            | Self::ConvergenceTime
+            | Self::CatchUpTime
             | Self::WriteGap
+            | Self::ReadGap
+            | Self::WriteUnavailability
+            | Self::ReadUnavailability
             | Self::CoverageGap
+            | Self::MistakeTime
             | Self::LatencyP99
             | Self::DualMasterTime => Unit::Time,
-            Self::LostAckedWrites | Self::FalseFailovers | Self::Failovers => Unit::Number,
+            Self::LostAckedWrites
+            | Self::FalseFailovers
+            | Self::Failovers
+            | Self::Mistakes
+            | Self::BusBandwidth => Unit::Number,
             Self::FailedOperations => Unit::Share,
         }
     }
 
-    /// Whether it has one value a failover, and not one a run.
+    /// What it has one value of.
     #[must_use]
-    pub const fn is_per_failover(self) -> bool {
+    pub const fn per(self) -> Per {
         match self {
-            Self::FailoverTime | Self::DetectionTime | Self::WriteGap => true,
-            Self::CoverageGap
+            Self::FailoverTime
+            | Self::DetectionTime
+            | Self::AgreementTime
+            | Self::ElectionDelay
+            | Self::VoteTime
+            | Self::ConvergenceTime
+            | Self::CatchUpTime
+            | Self::WriteGap
+            | Self::ReadGap => Per::Failover,
+            Self::WriteUnavailability
+            | Self::ReadUnavailability
+            | Self::CoverageGap
             | Self::LostAckedWrites
             | Self::FalseFailovers
             | Self::Failovers
+            | Self::Mistakes
             | Self::FailedOperations
             | Self::LatencyP99
-            | Self::DualMasterTime => false,
+            | Self::DualMasterTime
+            | Self::BusBandwidth => Per::Run,
+            Self::MistakeTime => Per::Mistake,
+        }
+    }
+
+    /// Whether its values of several runs add up, so that it has a rate.
+    #[must_use]
+    pub const fn adds_up(self) -> bool {
+        match self {
+            Self::WriteUnavailability
+            | Self::ReadUnavailability
+            | Self::LostAckedWrites
+            | Self::FalseFailovers
+            | Self::Failovers
+            | Self::Mistakes => true,
+            Self::FailoverTime
+            | Self::DetectionTime
+            | Self::AgreementTime
+            | Self::ElectionDelay
+            | Self::VoteTime
+            | Self::ConvergenceTime
+            | Self::CatchUpTime
+            | Self::WriteGap
+            | Self::ReadGap
+            | Self::CoverageGap
+            | Self::MistakeTime
+            | Self::FailedOperations
+            | Self::LatencyP99
+            | Self::DualMasterTime
+            | Self::BusBandwidth => false,
         }
     }
 }

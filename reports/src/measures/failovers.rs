@@ -7,10 +7,10 @@ use redrill_sim::weather::WeatherKind;
 use serde::{Deserialize, Serialize};
 
 use super::outages::{Fault, Outage, Outages};
-use super::{Clock, since_ms};
+use super::{Clock, since_ms, whole_us};
 
 /// A promotion and the times that led to it, ms after the fault that caused it.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Failover {
     /// The old master.
     pub node: String,
@@ -49,13 +49,51 @@ pub struct Failover {
     /// and begins before the next outage, by clients that could reach the winner. If no write
     /// succeeds any more, it lasts until the load ends. `None` if nobody wrote to them.
     pub write_gap_ms: Option<f64>,
+    /// Whether that gap lasted until the load ended: no one knows how long it would have been.
+    #[serde(default)]
+    pub write_gap_is_open: bool,
+    /// The same of reads.
+    #[serde(default)]
+    pub read_gap_ms: Option<f64>,
+    /// Whether that gap lasted until the load ended.
+    #[serde(default)]
+    pub read_gap_is_open: bool,
+    /// When the first write to the old master's slots was acknowledged after the promotion, to a
+    /// client that could reach the winner; `None` if none was.
+    #[serde(default)]
+    pub first_write_ms: Option<f64>,
+}
+
+/// An outage of a slot owner that lasted for the node-timeout and was not answered by a failover.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Unanswered {
+    /// The slot owner.
+    pub node: String,
+    /// The step that caused it, if one did.
+    pub step: Option<u16>,
+    /// The weather that caused it, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weather: Option<WeatherKind>,
+    /// When it began, ms after the cluster had formed.
+    pub fault_at_ms: f64,
+    /// How long it lasted until it ended by itself, or everything was healed.
+    pub out_ms: f64,
+    /// As [`Failover::write_gap_ms`].
+    pub write_gap_ms: Option<f64>,
+    /// As [`Failover::write_gap_is_open`].
+    pub write_gap_is_open: bool,
+    /// As [`Failover::read_gap_ms`].
+    pub read_gap_ms: Option<f64>,
+    /// As [`Failover::read_gap_is_open`].
+    pub read_gap_is_open: bool,
 }
 
 /// How a promotion came about.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FailoverHow {
     /// The master failed.
+    #[default]
     Automatic,
     /// `CLUSTER FAILOVER`.
     Manual,
@@ -63,6 +101,39 @@ pub enum FailoverHow {
     Force,
     /// `CLUSTER FAILOVER TAKEOVER`.
     Takeover,
+}
+
+/// Phases.
+impl Failover {
+    /// From the first PFAIL to the first FAIL, ms.
+    #[must_use]
+    pub fn agreement_ms(&self) -> Option<f64> {
+        Some(whole_us(self.fail_ms? - self.first_pfail_ms?))
+    }
+
+    /// From the first FAIL to the first request for votes, ms.
+    #[must_use]
+    pub fn election_delay_ms(&self) -> Option<f64> {
+        Some(whole_us(self.election_start_ms? - self.fail_ms?))
+    }
+
+    /// From the first request for votes to the promotion, ms. Elections that failed are part of it.
+    #[must_use]
+    pub fn vote_ms(&self) -> Option<f64> {
+        Some(whole_us(self.won_ms - self.election_start_ms?))
+    }
+
+    /// From the promotion until the last other node was ok again, ms.
+    #[must_use]
+    pub fn convergence_ms(&self) -> Option<f64> {
+        Some(whole_us(self.state_ok_ms? - self.won_ms).max(0.0))
+    }
+
+    /// From the promotion to the first write that a client had acknowledged, ms.
+    #[must_use]
+    pub fn catch_up_ms(&self) -> Option<f64> {
+        Some(whole_us(self.first_write_ms? - self.won_ms))
+    }
 }
 
 impl From<FailoverKind> for FailoverHow {
@@ -88,7 +159,8 @@ pub(super) struct Evidence {
     states: Vec<Vec<(u64, bool)>>,
     /// By node: when it last accepted a manual failover, and the step that asked for it.
     asked: Vec<Option<(u64, Option<u16>)>>,
-    acknowledged: Vec<Acknowledged>,
+    writes: Vec<Acknowledged>,
+    reads: Vec<Acknowledged>,
     /// The nodes that steps ran commands on.
     runs: Vec<(u16, Vec<NodeNumber>)>,
 }
@@ -113,6 +185,14 @@ struct Acknowledged {
     at_us: u64,
     slot: u16,
     client: ClientNumber,
+}
+
+/// A time without acknowledgements.
+#[derive(Clone, Copy, Debug)]
+struct Gap {
+    length_us: u64,
+    /// Whether the load ended before it did.
+    is_open: bool,
 }
 
 #[derive(Debug)]
@@ -141,7 +221,8 @@ impl Evidence {
             votes: Vec::new(),
             states: vec![Vec::new(); nodes],
             asked: vec![None; nodes],
-            acknowledged: Vec::new(),
+            writes: Vec::new(),
+            reads: Vec::new(),
             runs: Vec::new(),
         }
     }
@@ -152,12 +233,15 @@ impl Evidence {
         match &record.event {
             Event::Node { node, fact } => self.observe_fact(picture, *node, fact, at_us),
             Event::Operation(operation) => {
-                if operation.outcome == Outcome::Ok && operation.write.is_some() {
-                    let (slot, client) = (operation.slot, operation.client);
-                    self.acknowledged.push(Acknowledged {
+                if operation.outcome == Outcome::Ok {
+                    let list = match operation.write {
+                        Some(_) => &mut self.writes,
+                        None => &mut self.reads,
+                    };
+                    list.push(Acknowledged {
                         at_us,
-                        slot,
-                        client,
+                        slot: operation.slot,
+                        client: operation.client,
                     });
                 }
             }
@@ -300,6 +384,18 @@ impl Evidence {
                 Some(mark.node) == win.master && (origin_us..=win.at_us).contains(&mark.at_us)
             })
             .map(|mark| since_ms(mark.at_us, origin_us));
+        let until_us = self
+            .next_outage_us(outages, win.at_us)
+            .unwrap_or(u64::MAX)
+            .min(clock.load_end_us());
+        let gap = |list| {
+            let list = reachable(list, &win.slots, &win.out_of_reach);
+            gap(&list, origin_us, until_us, clock.load_end_us())
+        };
+        let (write_gap, read_gap) = (gap(&self.writes), gap(&self.reads));
+        let first_write = reachable(&self.writes, &win.slots, &win.out_of_reach)
+            .into_iter()
+            .find(|at_us| *at_us >= win.at_us);
         Failover {
             node: win.master_name.clone(),
             promoted: picture.name(win.node),
@@ -317,7 +413,11 @@ impl Evidence {
             state_ok_ms: self
                 .state_ok_us(win, outages, origin_us)
                 .map(|at_us| since_ms(at_us, origin_us)),
-            write_gap_ms: self.write_gap_ms(win, outages, clock, origin_us),
+            write_gap_ms: write_gap.map(Gap::ms),
+            write_gap_is_open: write_gap.is_some_and(|gap| gap.is_open),
+            read_gap_ms: read_gap.map(Gap::ms),
+            read_gap_is_open: read_gap.is_some_and(|gap| gap.is_open),
+            first_write_ms: first_write.map(|at_us| since_ms(at_us, origin_us)),
         }
     }
 
@@ -372,50 +472,59 @@ impl Evidence {
         last_us
     }
 
-    fn write_gap_ms(
+    /// The outages of slot owners that lasted for the node-timeout and were not answered.
+    pub(super) fn unanswered(
         &self,
-        win: &Win,
+        picture: &Picture<'_>,
         outages: &Outages,
         clock: &Clock,
-        origin_us: u64,
-    ) -> Option<f64> {
-        let all: Vec<&Acknowledged> = self
-            .acknowledged
-            .iter()
-            .filter(|write| win.slots.iter().any(|slots| holds(*slots, write.slot)))
-            .collect();
-        let reached: Vec<&Acknowledged> = all
-            .iter()
-            .copied()
-            .filter(|it| !win.out_of_reach.contains(&it.client))
-            .collect();
-        let writes = if reached.is_empty() { all } else { reached };
-        if writes.is_empty() {
-            return None;
-        }
-        let until_us = self
-            .next_outage_us(outages, win.at_us)
-            .unwrap_or(u64::MAX)
-            .min(clock.load_end_us());
-        let after_load = std::iter::once(clock.load_end_us());
-        let times: Vec<u64> = writes
-            .iter()
-            .map(|write| write.at_us)
-            .chain(after_load)
-            .collect();
-        let before = times
-            .first()
-            .copied()
-            .filter(|first_us| *first_us > origin_us);
-        let gaps = times.windows(2).filter_map(|pair| match pair {
-            [from_us, to_us] if *to_us >= origin_us && *from_us < until_us => {
-                Some(to_us.saturating_sub(*from_us))
-            }
-            _ => None,
+    ) -> Vec<Unanswered> {
+        let timeout_us = picture.node_timeout_us();
+        let healed_us = clock.healed_us();
+        let deserved = outages.all().iter().filter(|outage| {
+            !outage.slots.is_empty()
+                && outage.from_us >= clock.formed_us
+                && outage.length_until_us(healed_us) >= timeout_us
         });
-        gaps.chain(before.map(|first_us| first_us - origin_us))
-            .max()
-            .map(|gap_us| since_ms(gap_us, 0))
+        let answered = |outage: &Outage| {
+            // An election that began in time may end a little later.
+            let to_us = outage.to_us.unwrap_or(u64::MAX);
+            let until_us = to_us.saturating_add(2 * timeout_us);
+            self.wins.iter().any(|win| {
+                win.master == Some(outage.node) && (outage.from_us..=until_us).contains(&win.at_us)
+            })
+        };
+        let unanswered = deserved.filter(|outage| !answered(outage));
+        unanswered
+            .map(|outage| {
+                let ended_us = outage.to_us.unwrap_or(healed_us);
+                let until_us = self
+                    .next_outage_us(outages, ended_us)
+                    .unwrap_or(u64::MAX)
+                    .min(clock.load_end_us());
+                let gap = |list| {
+                    let list = reachable(list, &outage.slots, &[]);
+                    gap(&list, outage.from_us, until_us, clock.load_end_us())
+                };
+                let (write_gap, read_gap) = (gap(&self.writes), gap(&self.reads));
+                let (step, weather) = match outage.fault {
+                    Some(Fault::Step(step)) => (Some(step), None),
+                    Some(Fault::Weather(kind)) => (None, Some(kind)),
+                    None => (None, None),
+                };
+                Unanswered {
+                    node: picture.name(outage.node),
+                    step,
+                    weather,
+                    fault_at_ms: clock.drill_ms(outage.from_us),
+                    out_ms: since_ms(ended_us.min(healed_us), outage.from_us),
+                    write_gap_ms: write_gap.map(Gap::ms),
+                    write_gap_is_open: write_gap.is_some_and(|gap| gap.is_open),
+                    read_gap_ms: read_gap.map(Gap::ms),
+                    read_gap_is_open: read_gap.is_some_and(|gap| gap.is_open),
+                }
+            })
+            .collect()
     }
 
     fn next_outage_us(&self, outages: &Outages, after_us: u64) -> Option<u64> {
@@ -427,26 +536,78 @@ impl Evidence {
     }
 }
 
+impl Gap {
+    fn ms(self) -> f64 {
+        since_ms(self.length_us, 0)
+    }
+}
+
+/// When operations on some slots were acknowledged, in order: to clients that were within reach, or
+/// to any if none was.
+fn reachable(
+    list: &[Acknowledged],
+    slots: &[SlotRange],
+    out_of_reach: &[ClientNumber],
+) -> Vec<u64> {
+    let on_slots = || {
+        list.iter()
+            .filter(|it| slots.iter().any(|slots| holds(*slots, it.slot)))
+    };
+    let reached: Vec<u64> = on_slots()
+        .filter(|it| !out_of_reach.contains(&it.client))
+        .map(|it| it.at_us)
+        .collect();
+    match reached.is_empty() {
+        false => reached,
+        true => on_slots().map(|it| it.at_us).collect(),
+    }
+}
+
+/// The longest time without an acknowledgement that ends after `origin_us` and begins before
+/// `until_us`; the end of the load ends it too. `None` if nothing was ever acknowledged.
+fn gap(times_us: &[u64], origin_us: u64, until_us: u64, load_end_us: u64) -> Option<Gap> {
+    let first_us = *times_us.first()?;
+    let before = (first_us > origin_us).then(|| Gap {
+        length_us: first_us - origin_us,
+        is_open: false,
+    });
+    let ends = times_us.iter().skip(1).map(|at_us| (*at_us, false));
+    let ends = ends.chain([(load_end_us, true)]);
+    let gaps = times_us.iter().zip(ends).filter_map(|(from_us, end)| {
+        let (to_us, is_open) = end;
+        (to_us >= origin_us && *from_us < until_us).then(|| Gap {
+            length_us: to_us.saturating_sub(*from_us),
+            is_open,
+        })
+    });
+    before
+        .into_iter()
+        .chain(gaps)
+        .max_by_key(|gap| gap.length_us)
+}
+
 /// The outage that a node was held for failed for: the last one that had lasted for the
 /// node-timeout by then or, if there is none, the last one before.
-fn cause(outages: &Outages, master: NodeNumber, failed_us: u64, timeout_us: u64) -> Option<Outage> {
+fn cause(
+    outages: &Outages,
+    master: NodeNumber,
+    failed_us: u64,
+    timeout_us: u64,
+) -> Option<&Outage> {
     let before = || {
         outages
             .of(master)
             .filter(|outage| outage.from_us <= failed_us)
     };
     let long_enough = |outage: &&Outage| outage.length_until_us(failed_us) >= timeout_us;
-    before()
-        .rfind(long_enough)
-        .or_else(|| {
-            // A short outage explains only what comes soon after it.
-            before().rfind(|outage| {
-                outage
-                    .to_us
-                    .is_none_or(|ended_us| ended_us + 2 * timeout_us >= failed_us)
-            })
+    before().rfind(long_enough).or_else(|| {
+        // A short outage explains only what comes soon after it.
+        before().rfind(|outage| {
+            outage
+                .to_us
+                .is_none_or(|ended_us| ended_us + 2 * timeout_us >= failed_us)
         })
-        .copied()
+    })
 }
 
 const fn holds(slots: SlotRange, slot: u16) -> bool {

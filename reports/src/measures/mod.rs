@@ -5,7 +5,9 @@
 //! `state_ok_ms` is the last survivor's, and the write gap is what writers of the failed master's
 //! slots saw.
 
+mod availability;
 mod failovers;
+mod mistakes;
 mod outages;
 #[cfg(test)]
 mod tests;
@@ -18,20 +20,41 @@ use serde::{Deserialize, Serialize};
 
 use crate::statistics::quantile;
 
-pub use failovers::{Failover, FailoverHow};
+pub use failovers::{Failover, FailoverHow, Unanswered};
+pub use mistakes::Mistakes;
 
+use availability::Availability;
 use failovers::Evidence;
+use mistakes::Detector;
 use outages::Outages;
 
 /// What one run measured.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Measures {
+    /// How long the cluster was under load, ms: what rates are taken by.
+    #[serde(default)]
+    pub observed_ms: f64,
     /// The promotions, in order.
     pub failovers: Vec<Failover>,
+    /// The outages of slot owners that deserved a failover and got none before they or the run
+    /// ended: failover times that are longer than what was seen.
+    #[serde(default)]
+    pub unanswered: Vec<Unanswered>,
     /// Number of promotions without an outage that deserves one: the old master was neither down,
     /// nor stalled, nor out of touch with a quorum of masters for as long as the node-timeout
     /// before it was held for failed. Promotions that an operator asked for are not false.
     pub false_failovers: u64,
+    /// The suspicions of nodes that were not out.
+    #[serde(default)]
+    pub mistakes: Mistakes,
+    /// Time in which a client's writes to a shard failed, ms, the mean over all pairs of a client
+    /// and a shard it wrote to: from when the first write that failed was due to the next
+    /// acknowledgement of a later one.
+    #[serde(default)]
+    pub write_unavailable_ms: f64,
+    /// The same of reads.
+    #[serde(default)]
+    pub read_unavailable_ms: f64,
     /// Longest time in which some slot had no node that would serve it, ms.
     pub coverage_gap_ms: f64,
     /// Longest time in which two masters acknowledged writes to the same slots, ms.
@@ -42,6 +65,10 @@ pub struct Measures {
     pub lost_by_cause: BTreeMap<String, u64>,
     /// The clients' operations.
     pub operations: Operations,
+    /// Bytes that a node sent on the cluster bus in a second under load, the mean over nodes;
+    /// `None` if the world does not tell.
+    #[serde(default)]
+    pub bus_bytes_per_node_s: Option<f64>,
     /// What followed each step of the script that happened.
     pub steps: Vec<StepMeasure>,
 }
@@ -93,23 +120,36 @@ impl Measures {
         let mut outages = Outages::new(&trace.header);
         let mut evidence = Evidence::new(&trace.header);
         let mut operations = Tally::default();
+        let mut availability = Availability::new(&trace.header);
+        let mut detector = Detector::new(&picture);
         let mut clock = Clock::default();
         for record in &trace.records {
             outages.observe(&picture, record);
             evidence.observe(&picture, record);
+            detector.observe(&picture, &outages, record);
             clock.observe(record);
             if let Event::Operation(operation) = &record.event {
                 operations.add(operation, record.at_us);
+                availability.add(operation, record.at_us);
             }
             picture.apply(record);
         }
         outages.look(&picture);
         let failovers = evidence.failovers(&picture, &outages, &clock);
+        let unanswered = evidence.unanswered(&picture, &outages, &clock);
         let steps = clock.steps(&failovers);
         let by_cause = findings.ledger.by_cause();
+        let load_end_us = clock.load_end_us();
+        let unavailable = availability.end(load_end_us);
         Self {
+            observed_ms: since_ms(load_end_us.max(clock.formed_us), clock.formed_us),
             false_failovers: count(failovers.iter().filter(|failover| failover.is_false)),
             failovers,
+            unanswered,
+            mistakes: detector.end(load_end_us),
+            write_unavailable_ms: unavailable.writes_ms,
+            read_unavailable_ms: unavailable.reads_ms,
+            bus_bytes_per_node_s: None,
             coverage_gap_ms: ms(findings.exposure.coverage_gap_us()),
             dual_master_ms: ms(findings.exposure.dual_master_us()),
             lost_acked_writes: findings.ledger.lost.len() as u64,
@@ -130,6 +170,8 @@ struct Clock {
     formed_us: u64,
     /// When the load ended.
     load_ended_us: Option<u64>,
+    /// When every fault was taken back.
+    healed_us: Option<u64>,
     ended_us: u64,
     steps: Vec<(u16, u64)>,
 }
@@ -140,8 +182,9 @@ impl Clock {
         if let Event::Phase { phase } = &record.event {
             match phase {
                 Phase::Disturb => self.formed_us = record.at_us,
+                Phase::Heal => self.healed_us = Some(record.at_us),
                 Phase::Audit => self.load_ended_us = Some(record.at_us),
-                Phase::Form | Phase::Heal | Phase::Converge | Phase::Done => {}
+                Phase::Form | Phase::Converge | Phase::Done => {}
             }
         } else if let Event::FaultBegan {
             step,
@@ -162,6 +205,11 @@ impl Clock {
 
     fn load_end_us(&self) -> u64 {
         self.load_ended_us.unwrap_or(self.ended_us)
+    }
+
+    /// When the drill was over and everything was healed.
+    fn healed_us(&self) -> u64 {
+        self.healed_us.unwrap_or_else(|| self.load_end_us())
     }
 
     /// The last step that began before a time.
@@ -209,10 +257,7 @@ impl Tally {
     fn sum(mut self) -> Operations {
         self.latencies_us.sort_unstable();
         let sorted_ms: Vec<f64> = self.latencies_us.iter().copied().map(ms).collect();
-        // The log has whole microseconds: more digits would only be noise.
-        let at = |share: f64| {
-            quantile(&sorted_ms, share).map(|value_ms| (value_ms * 1000.0).round() / 1000.0)
-        };
+        let at = |share: f64| quantile(&sorted_ms, share).map(whole_us);
         let latency = at(0.5).map(|p50_ms| Latency {
             p50_ms,
             p95_ms: at(0.95).unwrap_or(p50_ms),
@@ -249,6 +294,11 @@ fn ms(us: u64) -> f64 {
 
 fn since_ms(at_us: u64, from_us: u64) -> f64 {
     (at_us as f64 - from_us as f64) / 1000.0
+}
+
+/// The log has whole microseconds: more digits would only be noise.
+fn whole_us(ms: f64) -> f64 {
+    (ms * 1000.0).round() / 1000.0
 }
 
 fn count<T>(items: impl Iterator<Item = T>) -> u64 {

@@ -1,5 +1,6 @@
 //! Times in which a master was really down or unreachable.
 
+use redrill_node::SlotRange;
 use redrill_sim::checkers::Picture;
 use redrill_sim::trace::{Event, FaultKind, FaultSource, Header, NodeNumber, Record};
 use redrill_sim::weather::WeatherKind;
@@ -18,13 +19,15 @@ pub(super) struct Outages {
 
 /// A time in which a node's process was down or stood still, or in which it could not talk to a
 /// quorum of the other masters, which were up.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Outage {
     pub(super) node: NodeNumber,
     pub(super) from_us: u64,
     pub(super) to_us: Option<u64>,
     /// What made it, if a fault touched the node before.
     pub(super) fault: Option<Fault>,
+    /// The slots it owned by its own word when it began.
+    pub(super) slots: Vec<SlotRange>,
 }
 
 /// A fault that may have caused a failover.
@@ -87,7 +90,7 @@ impl Outages {
     pub(super) fn look(&mut self, picture: &Picture<'_>) {
         let changed_us = self.changed_us.take().unwrap_or(picture.now_us());
         self.version = picture.reach.version();
-        for (node, _) in picture.nodes() {
+        for (node, now) in picture.nodes() {
             let out = !picture.reach.runs(node)
                 || is_cut_off(picture, node)
                 || disk_is_held_up(picture, node);
@@ -100,6 +103,10 @@ impl Outages {
                         from_us: changed_us,
                         to_us: None,
                         fault: self.faults[place],
+                        slots: match now.replica_of {
+                            Some(_) => Vec::new(),
+                            None => now.view.slots.ranges_of(node).collect(),
+                        },
                     });
                 }
                 (false, Some(outage)) => {
@@ -109,6 +116,11 @@ impl Outages {
                 (true, Some(_)) | (false, None) => {}
             }
         }
+    }
+
+    /// All of them, by when they began.
+    pub(super) fn all(&self) -> &[Outage] {
+        &self.list
     }
 
     /// The outages of a node, in order.

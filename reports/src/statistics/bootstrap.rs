@@ -54,6 +54,28 @@ pub fn median_interval(by_trial: &[Vec<f64>]) -> Option<Interval> {
     interval(medians)
 }
 
+/// The 95 % interval of a rate: the sum of the amounts of all runs by the sum of their exposures.
+/// Whole runs are resampled, so that what comes in clusters is not taken for many independent
+/// events. `None` without exposure.
+#[must_use]
+pub fn ratio_interval(runs: &[(f64, f64)]) -> Option<Interval> {
+    let mut resampler = Resampler::new();
+    let mut ratios = Vec::with_capacity(RESAMPLES);
+    for _ in 0..RESAMPLES {
+        let (mut amount, mut exposure) = (0.0, 0.0);
+        for run in resampler.resample(runs.len()) {
+            amount += runs[run].0;
+            exposure += runs[run].1;
+        }
+        let ratio: f64 = amount / exposure;
+        if !ratio.is_finite() {
+            return None;
+        }
+        ratios.push(ratio);
+    }
+    interval(ratios)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,6 +91,23 @@ mod tests {
         };
         assert!(spread(20) > 1.5 * spread(200));
         assert_eq!(median_interval(&[]), None);
+    }
+
+    #[test]
+    fn a_rate_of_what_comes_in_clusters_is_less_certain() {
+        let even: Vec<(f64, f64)> = (0..100).map(|_| (1.0, 2.0)).collect();
+        let clustered: Vec<(f64, f64)> = (0..100)
+            .map(|run| (if run % 20 == 0 { 20.0 } else { 0.0 }, 2.0))
+            .collect();
+        let even = ratio_interval(&even).expect("exposure");
+        assert_eq!((even.low, even.high), (0.5, 0.5));
+        let clustered = ratio_interval(&clustered).expect("exposure");
+        assert!(
+            clustered.low < 0.25 && clustered.high > 0.85,
+            "{clustered:?}"
+        );
+        assert_eq!(ratio_interval(&[]), None);
+        assert_eq!(ratio_interval(&[(1.0, 0.0)]), None);
     }
 
     #[test]

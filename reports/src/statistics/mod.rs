@@ -11,9 +11,9 @@ mod rank_sum;
 mod rate;
 mod two_samples;
 
-pub use bootstrap::median_interval;
+pub use bootstrap::{median_interval, ratio_interval};
 pub use interval::{Interval, wilson};
-pub use paired::{Difference, Finding, compare_quantile};
+pub use paired::{Compared, Difference, Finding, compare_paired, compare_unpaired};
 pub use quantile::{
     Bound, CONFIDENCE, Quantiles, lower_bound, quantile, runs_for_upper_bound, upper_bound,
 };

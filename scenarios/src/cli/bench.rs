@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 use redrill::Drill;
+use redrill::reports::table::{Side, Table};
 use redrill::sim::{Run, WorldKind, run};
 use serde::{Deserialize, Serialize};
 
-use super::table::{Side, Table};
 use super::{BenchArguments, Exit, Format, output};
 
 /// The length of the run that tells how long a longer one takes.

@@ -7,6 +7,7 @@ use std::path::Path;
 use redrill::Ended;
 use redrill::reports::calibration::{Comparison, picture, table};
 use redrill::reports::summary::Summary;
+use redrill::reports::sweep::{self, Sweep};
 use redrill::reports::{html, terminal, timeline};
 use redrill::sim::trace::Trace;
 use redrill::sim::trace_io;
@@ -76,6 +77,26 @@ pub(crate) fn write_calibration(cells: &[Comparison], folder: &Path) -> Result<(
     let json = serde_json::to_vec_pretty(cells);
     let json = json.map_err(|error| format!("cannot write {}: {error}", path.display()))?;
     write(&path, &json)
+}
+
+/// Writes `sweep.json` and `runs.csv`.
+///
+/// # Errors
+/// A message that names the file.
+pub(crate) fn write_sweep(sweep: &Sweep, folder: &Path) -> Result<(), String> {
+    make(folder)?;
+    let path = folder.join("sweep.json");
+    let json = serde_json::to_vec_pretty(sweep);
+    let json = json.map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    write_whole(&path, &json)?;
+    write_whole(&folder.join("runs.csv"), sweep::csv(sweep).as_bytes())
+}
+
+/// Writes a file that is there as a whole or not at all.
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), String> {
+    let new = path.with_extension("new");
+    write(&new, bytes)?;
+    std::fs::rename(&new, path).map_err(|error| cannot_write(path, &error))
 }
 
 /// The timeline of a run for standard output.

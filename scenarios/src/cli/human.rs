@@ -7,10 +7,10 @@ use redrill::Look;
 use redrill::reports::expectations::{EvaluatedExpectation, ExpectationOutcome};
 use redrill::reports::measures::{Failover, FailoverHow, Measures};
 use redrill::reports::summary::{DrillOutcome, RunSummary, Summary, measure_key};
+use redrill::reports::table::{Side, Table};
+use redrill::reports::text::{gap, grouped, in_unit, time};
 use redrill::sim::checkers::{LossCause, Verdict};
-use redrill::sim::scenario::{Measure, Unit};
-
-use super::table::{Side, Table};
+use redrill::sim::scenario::Measure;
 
 /// Failures that are told one by one; the rest is counted.
 const FAILURES_TOLD: usize = 10;
@@ -339,73 +339,4 @@ fn hash_of_all(runs: &[RunSummary]) -> String {
         bytes.extend(run.trace_hash.map_or(0, |hash| hash.0).to_le_bytes());
     }
     format!("{:032x}", xxhash_rust::xxh3::xxh3_128(&bytes))
-}
-
-fn in_unit(value: f64, unit: Unit) -> String {
-    match unit {
-        Unit::Time => time(value),
-        Unit::Number => number(value),
-        Unit::Share => percent(value),
-    }
-}
-
-fn gap(ms: f64) -> String {
-    if ms > 0.0 {
-        time(ms)
-    } else {
-        "none".to_owned()
-    }
-}
-
-/// `7.70 s`, `41 ms`, `0.3 ms`
-fn time(ms: f64) -> String {
-    match ms.abs() {
-        long if long >= 1000.0 => format!("{:.2} s", ms / 1000.0),
-        short if short >= 10.0 => format!("{ms:.0} ms"),
-        _ => format!("{ms:.1} ms"),
-    }
-}
-
-fn percent(share: f64) -> String {
-    format!("{:.1} %", share * 100.0)
-}
-
-/// No more decimals than there are.
-fn number(value: f64) -> String {
-    if value.fract() == 0.0 && value >= 0.0 {
-        grouped(value as u64)
-    } else {
-        format!("{value:.1}")
-    }
-}
-
-/// `12,345`
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_read_well() {
-        assert_eq!(grouped(0), "0");
-        assert_eq!(grouped(999), "999");
-        assert_eq!(grouped(1_234_567), "1,234,567");
-        assert_eq!(time(7704.2), "7.70 s");
-        assert_eq!(time(41.2), "41 ms");
-        assert_eq!(time(0.26), "0.3 ms");
-        assert_eq!(number(2.0), "2");
-        assert_eq!(number(2.5), "2.5");
-        assert_eq!(percent(0.034), "3.4 %");
-    }
 }

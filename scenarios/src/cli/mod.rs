@@ -11,7 +11,7 @@ mod init;
 mod output;
 mod replay;
 mod run;
-mod table;
+mod sweep;
 
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
@@ -36,6 +36,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(RunArguments),
+    Sweep(SweepArguments),
     Check(CheckArguments),
     Replay(ReplayArguments),
     Bench(BenchArguments),
@@ -76,6 +77,44 @@ pub(crate) struct RunArguments {
     /// Print the timeline of each run.
     #[arg(long)]
     timeline: bool,
+    /// Threads; as many as there are cores by default. The results do not depend on it.
+    #[arg(long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
+}
+
+/// Run a drill under many configurations, on the same weather, and tell which one to take.
+///
+/// Every configuration runs the same seeds. Finished runs are kept in runs.ndjson at once: the same
+/// command goes on where an interrupted one stopped. At the end the folder holds sweep.json, with
+/// everything, and runs.csv, a row a run.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SweepArguments {
+    /// The drill file. Its [sweep] says what the options do not.
+    #[arg(value_name = "DRILL.toml")]
+    drill: PathBuf,
+    /// What to vary, one or two places of the drill: config.cluster-node-timeout=1000..15000:log8,
+    /// 1000..5000:step500, or values with commas between them. A single value is a change, as with
+    /// run.
+    #[arg(long, value_name = "PATH=VALUES")]
+    set: Vec<String>,
+    /// Vary the engine.
+    #[arg(long, value_name = "ENGINE,...")]
+    engine: Option<String>,
+    /// How many seeds each configuration runs, or which: 500, 100..600.
+    #[arg(long, value_name = "N|A..B")]
+    seeds: Option<sweep::Seeds>,
+    /// What to aim at: "write-gap p99 < 10s, false-failovers < 0.01/day".
+    #[arg(long, value_name = "LIMITS")]
+    slo: Vec<String>,
+    /// The world it runs in.
+    #[arg(long, value_name = "WORLD", value_parser = WorldParser)]
+    world: Option<WorldKind>,
+    /// Where to write the files; redrill-out/DRILL-sweep-DIGEST by default.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// What goes to standard output. ndjson is a line a run, and one for all of them together.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
     /// Threads; as many as there are cores by default. The results do not depend on it.
     #[arg(long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
@@ -255,6 +294,7 @@ pub(crate) fn main() -> Exit {
     };
     match cli.command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::Sweep(arguments) => sweep::sweep(&arguments),
         Command::Replay(arguments) => replay::replay(&arguments),
         Command::Bench(arguments) => bench::bench(&arguments),
         Command::Check(arguments) => check::check(&arguments),

@@ -30,13 +30,24 @@ pub(crate) fn floor(measure: Measure, node_timeout_ms: f64) -> Option<Floor> {
             ordinary_ms: 1.5 * node_timeout_ms + 1000.0,
         }),
         // A coverage gap may be short or absent: it depends on which nodes know.
-        Measure::CoverageGap
+        Measure::AgreementTime
+        | Measure::ElectionDelay
+        | Measure::VoteTime
+        | Measure::ConvergenceTime
+        | Measure::CatchUpTime
+        | Measure::ReadGap
+        | Measure::WriteUnavailability
+        | Measure::ReadUnavailability
+        | Measure::CoverageGap
         | Measure::LostAckedWrites
         | Measure::FalseFailovers
         | Measure::Failovers
+        | Measure::Mistakes
+        | Measure::MistakeTime
         | Measure::FailedOperations
         | Measure::LatencyP99
-        | Measure::DualMasterTime => None,
+        | Measure::DualMasterTime
+        | Measure::BusBandwidth => None,
     }
 }
 

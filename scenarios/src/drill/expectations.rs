@@ -1,6 +1,8 @@
 //! `[expect]`: what must hold of the measures, in one line each.
 
-use redrill_sim::scenario::{Comparison, Expectation, Measure, Statistic, Unit};
+use std::ops::Range;
+
+use redrill_sim::scenario::{Comparison, Expectation, Measure, Per, Statistic, Unit};
 
 use super::mistake::Draft;
 use super::read::{Context, FromNode, OneOrMany};
@@ -10,7 +12,7 @@ use super::tree::{Table, Value};
 use super::units::{FromText, Period, Wrong};
 
 /// The measure of a name.
-fn measure_of(name: &str) -> Option<Measure> {
+pub(super) fn measure_of(name: &str) -> Option<Measure> {
     Measure::ALL
         .into_iter()
         .find(|measure| measure.name() == name)
@@ -72,35 +74,11 @@ const USAGE: &str = "write a statistic, a comparison and a bound, as in \"p(99) 
                      \"count == 0\"";
 
 fn parse(text: &str, measure: Measure) -> Result<Expectation, Wrong> {
-    let Some(at) = text.find(['<', '>', '=', '!']) else {
-        return Err(
-            Wrong::new("an expectation without a comparison", "compared with what?").help(USAGE),
-        );
-    };
-    let symbol_length = text[at..]
-        .find(|letter: char| !"<>=!".contains(letter))
-        .unwrap_or(text.len() - at);
-    let symbol = &text[at..at + symbol_length];
-    let comparison = match symbol {
-        "<" => Comparison::Less,
-        "<=" => Comparison::LessOrEqual,
-        "==" => Comparison::Equal,
-        ">=" => Comparison::GreaterOrEqual,
-        ">" => Comparison::Greater,
-        other => {
-            let wrong = Wrong::new(format!("unknown comparison `{other}`"), "not a comparison")
-                .at(at..at + symbol_length);
-            return Err(wrong.help(match other {
-                "=" => "did you mean `==`?",
-                "=<" => "did you mean `<=`?",
-                "=>" => "did you mean `>=`?",
-                _ => "known: <, <=, ==, >=, >",
-            }));
-        }
-    };
-    let statistic = statistic(text[..at].trim()).map_err(|wrong| wrong.at(0..at))?;
-    let bound_text = text[at + symbol_length..].trim();
-    let bound_at = text.len() - text[at + symbol_length..].trim_start().len();
+    let (comparison, symbol) = comparison(text, USAGE)?;
+    let statistic =
+        statistic(text[..symbol.start].trim()).map_err(|wrong| wrong.at(0..symbol.start))?;
+    let bound_text = text[symbol.end..].trim();
+    let bound_at = text.len() - text[symbol.end..].trim_start().len();
     let bound = bound(bound_text, statistic, measure)
         .map_err(|wrong| wrong.at(bound_at..bound_at + bound_text.len()))?;
     Ok(Expectation {
@@ -113,7 +91,38 @@ fn parse(text: &str, measure: Measure) -> Result<Expectation, Wrong> {
     })
 }
 
-fn statistic(text: &str) -> Result<Statistic, Wrong> {
+/// The comparison in a text, and where it stands.
+pub(super) fn comparison(text: &str, usage: &str) -> Result<(Comparison, Range<usize>), Wrong> {
+    let Some(at) = text.find(['<', '>', '=', '!']) else {
+        return Err(
+            Wrong::new("an expectation without a comparison", "compared with what?").help(usage),
+        );
+    };
+    let symbol_length = text[at..]
+        .find(|letter: char| !"<>=!".contains(letter))
+        .unwrap_or(text.len() - at);
+    let place = at..at + symbol_length;
+    let comparison = match &text[place.clone()] {
+        "<" => Comparison::Less,
+        "<=" => Comparison::LessOrEqual,
+        "==" => Comparison::Equal,
+        ">=" => Comparison::GreaterOrEqual,
+        ">" => Comparison::Greater,
+        other => {
+            let wrong = Wrong::new(format!("unknown comparison `{other}`"), "not a comparison")
+                .at(place.clone());
+            return Err(wrong.help(match other {
+                "=" => "did you mean `==`?",
+                "=<" => "did you mean `<=`?",
+                "=>" => "did you mean `>=`?",
+                _ => "known: <, <=, ==, >=, >",
+            }));
+        }
+    };
+    Ok((comparison, place))
+}
+
+pub(super) fn statistic(text: &str) -> Result<Statistic, Wrong> {
     const NAMES: &[&str] = &["min", "mean", "median", "p(99)", "max", "count"];
     match text {
         "min" => return Ok(Statistic::Min),
@@ -146,7 +155,7 @@ fn statistic(text: &str) -> Result<Statistic, Wrong> {
 }
 
 /// The bound in the unit of [`Expectation::bound`].
-fn bound(text: &str, statistic: Statistic, measure: Measure) -> Result<f64, Wrong> {
+pub(super) fn bound(text: &str, statistic: Statistic, measure: Measure) -> Result<f64, Wrong> {
     if text.is_empty() {
         return Err(
             Wrong::new("an expectation without a bound", "compared with what?").help(USAGE),
@@ -154,11 +163,11 @@ fn bound(text: &str, statistic: Statistic, measure: Measure) -> Result<f64, Wron
     }
     let counts = statistic == Statistic::Count;
     match measure.unit() {
-        Unit::Time | Unit::Share if counts && !measure.is_per_failover() => Err(Wrong::new(
+        Unit::Time | Unit::Share if counts && measure.per() == Per::Run => Err(Wrong::new(
             "there is one value a run: nothing to count",
             "expected min, mean, median, p(..) or max before it",
         )),
-        Unit::Time if counts => number(text, "the number of failovers is counted"),
+        Unit::Time if counts => number(text, "the number of values is counted"),
         Unit::Time => {
             if text == "0" {
                 return Ok(0.0);
@@ -173,7 +182,7 @@ fn bound(text: &str, statistic: Statistic, measure: Measure) -> Result<f64, Wron
     }
 }
 
-fn number(text: &str, label: &str) -> Result<f64, Wrong> {
+pub(super) fn number(text: &str, label: &str) -> Result<f64, Wrong> {
     let number = text.replace('_', "").parse::<f64>().ok();
     number
         .filter(|number| number.is_finite() && *number >= 0.0)

@@ -5,6 +5,7 @@ pub(crate) mod describe;
 mod directives;
 mod distributions;
 pub(crate) mod expectations;
+mod goals;
 mod log_phrases;
 mod mistake;
 mod read;
@@ -13,6 +14,7 @@ mod schema;
 mod selector;
 mod source;
 mod suggest;
+mod sweep;
 mod tree;
 pub(crate) mod units;
 mod validate;
@@ -27,6 +29,7 @@ pub(crate) use mistake::{Draft, Mistakes};
 use read::{Context, FromNode};
 pub(crate) use source::Sources;
 use source::Spanned;
+pub(crate) use sweep::{Arguments, Axis, SweepTable};
 use tree::Value;
 pub(crate) use tree::visible;
 
@@ -37,6 +40,8 @@ pub struct Loaded {
     pub scenario: Scenario,
     /// What is doubtful about it.
     pub warnings: Vec<Mistake>,
+    /// Its `[sweep]`.
+    pub(crate) sweep: SweepTable,
 }
 
 /// Reads a drill file, with `path=value` overrides on top.
@@ -116,6 +121,10 @@ pub fn parse(
     let drill = schema::Drill::from_node(&node, &mut context).unwrap_or_default();
     let folder = Path::new(shown).parent().unwrap_or(Path::new(""));
     let recorded = recorded::read(&drill, folder, &mut sources, &mut mistakes);
+    let sweep = drill.sweep.as_ref().map_or_else(SweepTable::default, |it| {
+        let (sources, mistakes) = (&sources, &mut mistakes);
+        SweepTable::read(&it.value, &mut Context { sources, mistakes })
+    });
     let checked = validate::scenario(&drill, default_name, recorded, &sources, &mut mistakes);
     advice::advise(&checked, &mut mistakes);
     let (mistakes, warnings) = mistakes.tie(&sources);
@@ -123,6 +132,7 @@ pub fn parse(
         return Ok(Loaded {
             scenario: checked.scenario,
             warnings,
+            sweep,
         });
     }
     Err(BadDrill { mistakes, warnings })

@@ -66,6 +66,7 @@ section! {
         weather: Weather = "weather",
         steps: Vec<Spanned<Step>> = "step",
         expect: Table = "expect",
+        sweep: Sweep = "sweep",
     }
 }
 
@@ -278,6 +279,15 @@ section! {
     }
 }
 
+section! {
+    /// `[sweep]`
+    Sweep, "[sweep]" {
+        set: Table = "set",
+        seeds: Anything = "seeds",
+        slo: OneOrMany<String> = "slo",
+    }
+}
+
 /// Where a key belongs that stands in the wrong table.
 pub(super) fn misplaced(key: &str) -> Option<String> {
     let homes: &[(&[&str], &str)] = &[
@@ -291,6 +301,7 @@ pub(super) fn misplaced(key: &str) -> Option<String> {
         (WeatherPause::KEYS, "in a [[weather.pause]]"),
         (WeatherSpell::KEYS, "in a [[weather.spell]]"),
         (WeatherOutage::KEYS, "in a [[weather.zone-outage]]"),
+        (Sweep::KEYS, "under [sweep]"),
         (
             Drill::KEYS,
             "at the top of the drill, before the first [table]",

@@ -111,6 +111,10 @@ pub(crate) fn set(root: &mut Table, argument: &str, whole: Span, mistakes: &mut 
         // The shell has taken the quotes: `30s` means "30s".
         Err(_) => Node::new(Value::Text(value_text.to_owned()), value_span),
     };
+    if let Some(draft) = brackets(&argument[..equals], whole) {
+        mistakes.add(draft);
+        return;
+    }
     let names = names(&argument[..equals], whole);
     if let Some(empty) = names.iter().find(|name| name.value.is_empty()) {
         mistakes.add(Draft::error(
@@ -123,6 +127,29 @@ pub(crate) fn set(root: &mut Table, argument: &str, whole: Span, mistakes: &mut 
     if let Err(draft) = put(root, &names, value) {
         mistakes.add(draft);
     }
+}
+
+/// What is wrong with a path that indexes a list as programs do: `step[0].for`.
+fn brackets(path: &str, whole: Span) -> Option<Draft> {
+    let open = path.find('[')?;
+    let close = path[open..]
+        .find(']')
+        .map_or(path.len(), |at| open + at + 1);
+    let number = path[open + 1..close].trim_end_matches(']').trim();
+    let counted = number.parse::<usize>().map_or(1, |place| place + 1);
+    let rest = path[close..].trim_start_matches('.');
+    let dot = if rest.is_empty() { "" } else { "." };
+    Some(
+        Draft::error(
+            "a list is not indexed with brackets",
+            whole.part(&(open..close)),
+            "here",
+        )
+        .help(format!(
+            "lists are counted from 1: write --set {}.{counted}{dot}{rest}=VALUE",
+            &path[..open]
+        )),
+    )
 }
 
 /// The names of a dotted path, each with its place.
@@ -186,7 +213,13 @@ fn put_into(
             format!("there is no {} {}", name.value, next.value),
             next.span,
             format!("the drill has {count}, counted from 1"),
-        )),
+        )
+        .help_if((count > 0).then(|| {
+            let after: Vec<&str> = rest.iter().map(|it| &*it.value).collect();
+            let skipped = usize::from(next.value.parse::<usize>().is_ok());
+            let after = after[skipped..].join(".");
+            format!("`{0}` is a list: the first is `{0}.1.{after}`", name.value)
+        }))),
     }
 }
 
@@ -338,7 +371,9 @@ mod tests {
 
     #[test]
     fn a_set_that_makes_no_sense_is_a_mistake() {
-        for argument in ["name", "=3", "name.x=3", "a..b=1"] {
+        for argument in [
+            "name", "=3", "name.x=3", "a..b=1", "a[0].b=1", "a[=1", "[0]=1",
+        ] {
             assert_eq!(
                 tree("name = \"n\"\n", &[argument]).1.count(),
                 1,

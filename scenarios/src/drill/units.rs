@@ -39,7 +39,7 @@ impl Wrong {
     }
 
     /// Moves the place, for a text that is a part of another.
-    pub(super) fn behind(mut self, start: usize, length: usize) -> Self {
+    pub(crate) fn behind(mut self, start: usize, length: usize) -> Self {
         let range = self.range.unwrap_or(0..length);
         self.range = Some(range.start + start..range.end + start);
         self
@@ -180,7 +180,7 @@ impl FromText for Size {
 }
 
 /// Reads a magnitude with a unit of time, microseconds.
-pub(super) fn magnitude_us(text: &str) -> Result<f64, Wrong> {
+pub(crate) fn magnitude_us(text: &str) -> Result<f64, Wrong> {
     const UNITS: &[(&str, f64)] = &[
         ("us", 1.0),
         ("µs", 1.0),

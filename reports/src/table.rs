@@ -4,22 +4,24 @@ use console::measure_text_width;
 
 /// At which side the cells of a column stand.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Side {
+pub enum Side {
     /// Words.
     Left,
     /// Numbers.
     Right,
 }
 
-/// A table without lines.
-pub(crate) struct Table {
+/// A table without lines. Colours in cells take no room.
+#[derive(Clone, Debug)]
+pub struct Table {
     sides: Vec<Side>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
     /// A table with these columns. Without any title, there is no line of titles.
-    pub(crate) fn new(columns: &[(&str, Side)]) -> Self {
+    #[must_use]
+    pub fn new(columns: &[(&str, Side)]) -> Self {
         let titles: Vec<String> = columns
             .iter()
             .map(|(title, _)| (*title).to_owned())
@@ -31,12 +33,14 @@ impl Table {
         }
     }
 
-    pub(crate) fn row(&mut self, cells: Vec<String>) {
+    /// Adds a row: a cell a column.
+    pub fn row(&mut self, cells: Vec<String>) {
         self.rows.push(cells);
     }
 
     /// The lines, each after `indent`, none with blanks at its end.
-    pub(crate) fn render(&self, indent: &str) -> String {
+    #[must_use]
+    pub fn render(&self, indent: &str) -> String {
         let width = |column: usize| {
             let cells = self.rows.iter().filter_map(|row| row.get(column));
             cells
