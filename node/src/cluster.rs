@@ -71,6 +71,8 @@ pub struct ClusterState {
     links_opened: u64,
     /// Messages sent, by type.
     pub(crate) sent: [u64; MessageKind::COUNT],
+    /// Bytes they took.
+    pub(crate) sent_bytes: u64,
     /// Messages received, by type.
     pub(crate) received: [u64; MessageKind::COUNT],
 }
@@ -131,6 +133,7 @@ impl ClusterState {
             cron_runs: 0,
             links_opened: 0,
             sent: [0; MessageKind::COUNT],
+            sent_bytes: 0,
             received: [0; MessageKind::COUNT],
         }
     }

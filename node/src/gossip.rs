@@ -10,6 +10,7 @@ use crate::membership;
 use crate::message::{Body, Gossip, Header, Message, MessageFlags, NodeFlags, Ping};
 use crate::node::Node;
 use crate::time::WallMillis;
+use crate::wire::bus::encoded_len;
 
 /// How far ahead of this node's clock a pong time heard by gossip may lie, ms.
 const PONG_TOLERANCE_MS: i64 = 500;
@@ -323,6 +324,7 @@ fn entry(peer: &Peer) -> Gossip {
 
 fn send(node: &mut Node, link: LinkId, message: Arc<Message>) {
     node.cluster.sent[message.kind() as usize] += 1;
+    node.cluster.sent_bytes += encoded_len(&message) as u64;
     node.outbox.push(Action::SendBus { link, message });
 }
 

@@ -64,6 +64,12 @@ impl<'a> NodeView<'a> {
         self.cluster
     }
 
+    /// Bytes it sent on the cluster bus since it started.
+    #[must_use]
+    pub const fn bus_bytes_sent(&self) -> u64 {
+        self.cluster.sent_bytes
+    }
+
     /// The replication history it is in.
     #[must_use]
     pub const fn replication_id(&self) -> ReplicationId {

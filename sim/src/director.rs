@@ -141,7 +141,7 @@ impl<'a> Director<'a> {
             .max(0)
             .unsigned_abs()
             * 1_000;
-        let mut director = Self {
+        let director = Self {
             scenario,
             plan,
             hosts,
@@ -295,6 +295,7 @@ impl Director<'_> {
 
     fn disturb(&mut self, now_us: u64, world: &mut dyn World) {
         self.enter(now_us, Phase::Disturb, now_us + self.scenario.duration_us);
+        self.tell_bus_traffic(now_us, world);
         self.seen = self.recorder.borrow().len();
         self.weather_begins(now_us);
         for (step, place) in self.scenario.steps.iter().zip(0..) {
@@ -385,6 +386,7 @@ impl Director<'_> {
             .max();
         let until_us = now_us + longest_us.unwrap_or(0) + WHOLE_FOR_US;
         self.enter(now_us, Phase::Audit, until_us);
+        self.tell_bus_traffic(now_us, world);
     }
 
     fn audit(&mut self, now_us: u64, world: &mut dyn World) {
@@ -536,12 +538,22 @@ impl Asker {
 
 /// Small things.
 impl Director<'_> {
-    fn record(&mut self, now_us: u64, event: Event) {
+    fn record(&self, now_us: u64, event: Event) {
         self.recorder.borrow_mut().record(now_us, event);
     }
 
     fn remark(&mut self, now_us: u64, text: String) {
         self.record(now_us, Event::Remark { text });
+    }
+
+    fn tell_bus_traffic(&self, now_us: u64, world: &dyn World) {
+        let sent_bytes = (0..self.hosts.nodes).map(|node| {
+            let mut sent_bytes = None;
+            world.look(node, &mut |view| sent_bytes = Some(view.bus_bytes_sent()));
+            sent_bytes
+        });
+        let sent_bytes = sent_bytes.collect();
+        self.record(now_us, Event::BusTraffic { sent_bytes });
     }
 
     /// Sees what every node is now.

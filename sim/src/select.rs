@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use redrill_node::{NodeId, NodeView, Slot, SlotSet};
 
-use crate::rng::Stream;
+use crate::rng::{Stream, draw};
 use crate::scenario::{Scenario, Selector};
 use crate::trace::{ClientNumber, NodeNumber};
 
@@ -251,17 +251,24 @@ impl Selection {
         self.nodes.iter().copied().chain(clients).collect()
     }
 
+    /// One of them. Each has a rank that does not depend on the others: whoever is chosen of many is
+    /// chosen of any few of them too, so that a configuration in which one more is a replica at the
+    /// moment meets the same faults as far as can be.
     fn one(self, choices: &mut Stream) -> Self {
-        let count = self.nodes.len() + self.clients.len();
-        let place = choices.below(count as u64) as usize;
-        let node = self.nodes.iter().nth(place).copied();
-        let client = place.checked_sub(self.nodes.len());
+        const CLIENTS_BEHIND: u64 = 1 << 16;
+        let key = choices.word();
+        let rank = |place: u64| draw(key, place, 0);
+        let node_rank = |node: &NodeNumber| rank((*node).into());
+        let client_rank = |client: &ClientNumber| rank(CLIENTS_BEHIND + u64::from(*client));
+        let node = self.nodes.into_iter().min_by_key(node_rank);
+        let client = self.clients.into_iter().min_by_key(client_rank);
+        let is_node = match (&node, &client) {
+            (Some(node), Some(client)) => node_rank(node) <= client_rank(client),
+            (node, _) => node.is_some(),
+        };
         Self {
-            nodes: node.into_iter().collect(),
-            clients: client
-                .and_then(|place| self.clients.iter().nth(place).copied())
-                .into_iter()
-                .collect(),
+            nodes: node.filter(|_| is_node).into_iter().collect(),
+            clients: client.filter(|_| !is_node).into_iter().collect(),
         }
     }
 }
@@ -301,11 +308,60 @@ fn minority(roles: &Roles, choices: &mut Stream) -> Vec<NodeNumber> {
     let count = 1 + choices.below(most as u64) as usize;
     let mut replicas = roles.replicas();
     let share = (replicas.len() * count + masters.len() / 2) / masters.len();
-    choices.shuffle(&mut masters);
-    choices.shuffle(&mut replicas);
+    let key = choices.word();
+    let rank = |node: &NodeNumber| draw(key, (*node).into(), 0);
+    masters.sort_by_key(rank);
+    replicas.sort_by_key(rank);
     masters
         .into_iter()
         .take(count)
         .chain(replicas.into_iter().take(share))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::{Purpose, Streams};
+
+    fn of_nodes(nodes: &[NodeNumber]) -> Selection {
+        Selection {
+            nodes: nodes.iter().copied().collect(),
+            clients: BTreeSet::new(),
+        }
+    }
+
+    #[test]
+    fn who_is_chosen_of_many_is_chosen_of_fewer_too() {
+        let mut chosen = BTreeSet::new();
+        for seed in 0..200 {
+            let choices = || Streams::new(seed).stream(Purpose::StepTarget, 0);
+            let of_six = of_nodes(&[0, 1, 2, 3, 4, 5]).one(&mut choices());
+            assert_eq!(of_six.nodes.len(), 1);
+            let of_four = of_nodes(&[0, 2, 3, 5]).one(&mut choices());
+            if of_six.nodes.iter().all(|node| [0, 2, 3, 5].contains(node)) {
+                assert_eq!(of_six, of_four);
+            }
+            chosen.extend(of_six.nodes);
+        }
+        assert_eq!(chosen.len(), 6, "each is chosen now and then");
+    }
+
+    #[test]
+    fn clients_may_be_chosen_like_nodes() {
+        let both = Selection {
+            nodes: BTreeSet::from([0, 1]),
+            clients: BTreeSet::from([0, 1]),
+        };
+        let clients = (0..400).filter(|seed| {
+            let mut choices = Streams::new(*seed).stream(Purpose::StepTarget, 0);
+            let one = both.clone().one(&mut choices);
+            assert_eq!(one.nodes.len() + one.clients.len(), 1);
+            !one.clients.is_empty()
+        });
+        let clients = clients.count();
+        assert!((150..250).contains(&clients), "{clients}");
+        let mut choices = Streams::new(0).stream(Purpose::StepTarget, 0);
+        assert!(Selection::default().one(&mut choices).is_empty());
+    }
 }

@@ -218,6 +218,11 @@ pub enum Event {
         /// Who answered; `None`: nobody did.
         node: Option<NodeNumber>,
     },
+    /// What the nodes sent on the cluster bus: told when the load begins and when it ends.
+    BusTraffic {
+        /// Bytes since the process started, by node; `None` if it does not run.
+        sent_bytes: Box<[Option<u64>]>,
+    },
     /// Something about the world that a reader must know.
     Remark {
         /// Text.

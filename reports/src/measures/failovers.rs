@@ -262,6 +262,7 @@ impl Evidence {
             | Event::WeatherEnded { .. }
             | Event::Operator { .. }
             | Event::Audited { .. }
+            | Event::BusTraffic { .. }
             | Event::Remark { .. } => {}
         }
     }

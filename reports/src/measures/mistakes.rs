@@ -125,6 +125,7 @@ impl Detector {
             | Event::Operator { .. }
             | Event::Operation(_)
             | Event::Audited { .. }
+            | Event::BusTraffic { .. }
             | Event::Remark { .. } => {}
         }
     }

@@ -6,6 +6,7 @@
 //! slots saw.
 
 mod availability;
+mod bus;
 mod failovers;
 mod mistakes;
 mod outages;
@@ -24,6 +25,7 @@ pub use failovers::{Failover, FailoverHow, Unanswered};
 pub use mistakes::Mistakes;
 
 use availability::Availability;
+use bus::Bus;
 use failovers::Evidence;
 use mistakes::Detector;
 use outages::Outages;
@@ -123,11 +125,13 @@ impl Measures {
         let mut availability = Availability::new(&trace.header);
         let mut detector = Detector::new(&picture);
         let mut clock = Clock::default();
+        let mut bus = Bus::default();
         for record in &trace.records {
             outages.observe(&picture, record);
             evidence.observe(&picture, record);
             detector.observe(&picture, &outages, record);
             clock.observe(record);
+            bus.observe(&picture, record);
             if let Event::Operation(operation) = &record.event {
                 operations.add(operation, record.at_us);
                 availability.add(operation, record.at_us);
@@ -149,7 +153,7 @@ impl Measures {
             mistakes: detector.end(load_end_us),
             write_unavailable_ms: unavailable.writes_ms,
             read_unavailable_ms: unavailable.reads_ms,
-            bus_bytes_per_node_s: None,
+            bus_bytes_per_node_s: bus.bytes_per_node_s(),
             coverage_gap_ms: ms(findings.exposure.coverage_gap_us()),
             dual_master_ms: ms(findings.exposure.dual_master_us()),
             lost_acked_writes: findings.ledger.lost.len() as u64,

@@ -74,6 +74,7 @@ impl Outages {
             | Event::Operator { .. }
             | Event::Operation(_)
             | Event::Audited { .. }
+            | Event::BusTraffic { .. }
             | Event::Remark { .. } => {}
         }
     }

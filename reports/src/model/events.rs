@@ -262,6 +262,7 @@ impl<'a> Weather<'a> {
             | Event::Operator { .. }
             | Event::Operation(_)
             | Event::Audited { .. }
+            | Event::BusTraffic { .. }
             | Event::Remark { .. } => return None,
         };
         let words = if kind == EventKind::FaultEnded {
@@ -377,7 +378,8 @@ fn line(trace: &Trace, names: &Names<'_>, record: &Record) -> Option<EventLine> 
         | Event::WeatherBegan { .. }
         | Event::WeatherEnded { .. }
         | Event::Operation(_)
-        | Event::Audited { .. } => return None,
+        | Event::Audited { .. }
+        | Event::BusTraffic { .. } => return None,
     })
 }
 

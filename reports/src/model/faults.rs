@@ -207,6 +207,7 @@ fn all(trace: &Trace, run: Span) -> Vec<(FaultBand, Option<WeatherKind>)> {
             | Event::Operator { .. }
             | Event::Operation(_)
             | Event::Audited { .. }
+            | Event::BusTraffic { .. }
             | Event::Remark { .. } => {}
         }
     }

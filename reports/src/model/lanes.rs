@@ -129,6 +129,7 @@ pub(super) fn lanes(trace: &Trace, names: &Names<'_>, run: Span) -> Vec<Lane> {
             | Event::Operator { .. }
             | Event::Operation(_)
             | Event::Audited { .. }
+            | Event::BusTraffic { .. }
             | Event::Remark { .. } => {}
         }
     }
@@ -364,6 +365,7 @@ fn change_cuts(record: &Record, cuts: &mut BTreeMap<FaultSource, Vec<(u16, u16)>
         | Event::Operator { .. }
         | Event::Operation(_)
         | Event::Audited { .. }
+        | Event::BusTraffic { .. }
         | Event::Remark { .. } => false,
     }
 }

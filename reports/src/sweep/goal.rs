@@ -10,6 +10,9 @@ use crate::statistics::{Bound, lower_bound, poisson_rate, upper_bound};
 /// The most values or runs that are said to decide a question; more are as good as never.
 const MOST_RUNS: u64 = 10_000_000;
 
+/// What differs by less than this share is the same: no number of runs tells them apart.
+const SAME: f64 = 1e-6;
+
 /// The most values that a rank is looked for among.
 const MOST_VALUES: usize = 1_000_000;
 
@@ -172,6 +175,9 @@ impl Goal {
     /// How many more runs would decide about a rate if it stays what it is.
     fn runs_to_decide(&self, rate: &PerDay, runs: usize) -> Option<u64> {
         let high = rate.high?;
+        if (rate.estimate - self.bound).abs() <= SAME * self.bound {
+            return None;
+        }
         let days = match rate.amount > 0.0 {
             true => rate.amount / rate.estimate,
             false => poisson_rate(0, 1.0)?.high / high,

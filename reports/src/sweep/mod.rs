@@ -4,10 +4,13 @@
 //! tables, pictures and `sweep.json`.
 
 mod advice;
+pub mod compare;
 mod csv;
 mod goal;
 mod statistics;
 pub mod table;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 

@@ -9,6 +9,7 @@ use super::goal::{Judged, Judgement};
 use super::statistics::{MeasureStatistics, PerDay, QuantileEstimate, Statistics};
 use super::{Goal, GoalStatistic, MeasureDifference, Sweep};
 use crate::statistics::{Bound, Compared, Difference, Finding, runs_for_upper_bound};
+use crate::summary::RunSummary;
 use crate::table::{Side, Table};
 use crate::text::{grouped, in_unit, percent, time};
 
@@ -16,6 +17,9 @@ const BOLD: &str = "1";
 const GREEN: &str = "1;32";
 const YELLOW: &str = "1;33";
 const RED: &str = "1;31";
+
+/// Reasons for trouble that are told; the rest stands in `sweep.json`.
+const REASONS_TOLD: usize = 5;
 
 /// Nothing to say.
 const NONE: &str = "-";
@@ -157,7 +161,9 @@ impl Page<'_> {
                 "from the fault to the promotion",
             ),
         ] {
-            if !self.has(measure) {
+            // The gap is what a failover's time is for clients, and a little more.
+            let says_more = measure != Measure::FailoverTime || !self.has(Measure::WriteGap);
+            if !self.has(measure) || !says_more {
                 continue;
             }
             self.title(title, about);
@@ -182,17 +188,18 @@ impl Page<'_> {
         if !self.has(Measure::FailoverTime) {
             return;
         }
-        const PHASES: [(Measure, &str); 6] = [
+        const PHASES: [(Measure, &str); 7] = [
             (Measure::DetectionTime, "detection"),
             (Measure::AgreementTime, "agreement"),
             (Measure::ElectionDelay, "election delay"),
             (Measure::VoteTime, "votes"),
+            (Measure::FailoverTime, "promotion"),
             (Measure::ConvergenceTime, "convergence"),
             (Measure::CatchUpTime, "clients catch up"),
         ];
         self.title(
             "Where a failover's time goes",
-            "medians; the last two both count from the promotion",
+            "medians; promotion: all of it from the fault on; what follows counts from there",
         );
         self.table(&PHASES.map(|(_, name)| name), |it| {
             PHASES
@@ -202,7 +209,10 @@ impl Page<'_> {
     }
 
     fn detector(&mut self) {
-        self.title("False alarms", "per cluster and day, with 95 % intervals");
+        self.title(
+            "Failovers and false alarms",
+            "rates by cluster and day, with 95 % intervals",
+        );
         let columns = [
             "failovers",
             "no failover",
@@ -281,13 +291,12 @@ impl Page<'_> {
         }
         let base = self.words(self.sweep.base);
         let is_current = self.sweep.data.current == Some(self.sweep.base);
-        let as_now = if is_current { ", as it is now" } else { "" };
         self.title(
             &format!("Against {base}"),
-            &format!(
-                "{}same seeds, same weather",
-                as_now.trim_start_matches(", ").to_owned() + if is_current { ": " } else { "" }
-            ),
+            match is_current {
+                true => "as it is now; same seeds, same weather",
+                false => "same seeds, same weather",
+            },
         );
         let columns = [
             "write gap p50",
@@ -322,32 +331,67 @@ impl Page<'_> {
         let has_censored = (statistics.iter())
             .flat_map(|it| it.measures.values())
             .any(|it| it.censored > 0);
-        self.text.push('\n');
+        let before = self.text.len();
         if self.has_open_bounds {
             let (p95, p99) = (runs_for_upper_bound(0.95), runs_for_upper_bound(0.99));
             self.line(&format!(
                 "?  not bounded: an upper bound takes {p95} values at p95 and {p99} at p99"
             ));
         }
+        if self.text.contains(" ~") {
+            self.line("~  inconclusive: the interval holds zero");
+        }
         if has_censored {
             self.line(
-                "not over: these had not ended when the run did; they count as longer than all others",
+                "never: it had not happened when the run ended; it counts as longer than all else",
             );
         }
         if invalid > 0 {
             let word = paint(self.color, RED, "BROKEN");
-            let count = grouped(invalid);
             self.line(&format!(
-                "{word}  an invariant broke in {count} runs: see sweep.json"
+                "{word}  an invariant broke in {} runs",
+                grouped(invalid)
             ));
+            let broken = self.reasons(|run| {
+                let broken = run.violations.iter();
+                broken
+                    .map(|it| format!("{}: {}", it.code, it.words))
+                    .collect()
+            });
+            self.text.push_str(&broken);
         }
         if unknown > 0 {
             let word = paint(self.color, YELLOW, "UNKNOWN");
-            let count = grouped(unknown);
             self.line(&format!(
-                "{word}  {count} runs could not be judged: see sweep.json"
+                "{word}  {} runs could not be judged",
+                grouped(unknown)
             ));
+            let open = self.reasons(|run| run.unknowns.iter().chain(&run.error).cloned().collect());
+            self.text.push_str(&open);
         }
+        if self.text.len() > before {
+            self.text.insert(before, '\n');
+        }
+    }
+
+    /// What is said of runs, the most frequent first, each with the first run it is said of.
+    fn reasons(&self, of: impl Fn(&RunSummary) -> Vec<String>) -> String {
+        let mut reasons: BTreeMap<String, (usize, String)> = BTreeMap::new();
+        for (place, configuration) in self.sweep.data.configurations.iter().enumerate() {
+            for run in &configuration.runs {
+                for words in of(run) {
+                    let first = || (0, format!("{}, seed {}", self.words(place), run.seed));
+                    reasons.entry(words).or_insert_with(first).0 += 1;
+                }
+            }
+        }
+        let mut reasons: Vec<_> = reasons.into_iter().collect();
+        reasons.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
+        let told = reasons
+            .iter()
+            .take(REASONS_TOLD)
+            .map(|(words, (count, first))| format!("  {count} x {words} (first with {first})\n"));
+        told.collect()
     }
 
     fn goals(&mut self) {
@@ -392,8 +436,8 @@ impl Page<'_> {
                     grouped(most.ceil() as u64)
                 };
                 format!(
-                    "  No {rate} were seen under any configuration (at most {what} a day with 95 % \
-                     confidence),\n  so that {} is the best by {delay} p95 alone.",
+                    "  Of {rate}, none was seen under any configuration (at most {what} a day with \
+                     95 % confidence):\n  {} is the best by {delay} p95 alone.",
                     names.join(" or ")
                 )
             }
@@ -430,11 +474,17 @@ impl Page<'_> {
             let words = self.words(chosen);
             let words = paint(self.color, GREEN, &words);
             let used = percent_of(advice.uses_of_limit.unwrap_or(1.0));
+            let met = (0..advice.judged.len())
+                .filter(|place| advice.judgement(*place) == Some(Judgement::Met));
+            self.line(&match met.count() {
+                1 => format!("  Take {words}: it alone meets every objective."),
+                _ => format!(
+                    "  Take {words}: of those that meet every objective it stays the furthest below \
+                     the limits."
+                ),
+            });
             self.line(&format!(
-                "  Take {words}. It meets every objective, and stays the furthest below its limits:"
-            ));
-            self.line(&format!(
-                "  even at the worst end of its intervals it uses {used} of one."
+                "  Even at the worst end of its intervals it uses {used} of one."
             ));
         } else if best == Judgement::Inconclusive {
             self.line("  No configuration is known to meet the objectives yet.");
@@ -458,16 +508,21 @@ impl Page<'_> {
                 self.line(&format!("  These {words}: {}.", places.join("; ")));
             }
         }
+        let mut open: BTreeMap<Option<u64>, Vec<String>> = BTreeMap::new();
         for place in 0..advice.judged.len() {
-            if advice.judgement(place) != Some(Judgement::Inconclusive) {
-                continue;
+            if advice.judgement(place) == Some(Judgement::Inconclusive) {
+                let more = advice.more_runs(place);
+                open.entry(more)
+                    .or_default()
+                    .push(self.values(place).join(", "));
             }
-            let name = self.values(place).join(", ");
-            let words = match advice.more_runs(place) {
-                Some(more) => format!("about {} more seeds would likely decide it", grouped(more)),
-                None => "no number of seeds is likely to decide it".to_owned(),
+        }
+        for (more, names) in open {
+            let words = match more {
+                Some(more) => format!("about {} more seeds would likely decide", grouped(more)),
+                None => "no number of seeds is likely to decide".to_owned(),
             };
-            self.line(&format!("  {name} is open: {words}."));
+            self.line(&format!("  These are open: {}; {words}.", names.join("; ")));
         }
     }
 }

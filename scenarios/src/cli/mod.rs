@@ -3,6 +3,7 @@
 mod bench;
 mod calibrate;
 mod check;
+mod compare;
 mod exit;
 mod files;
 mod human;
@@ -37,6 +38,7 @@ pub(crate) struct Cli {
 enum Command {
     Run(RunArguments),
     Sweep(SweepArguments),
+    Compare(CompareArguments),
     Check(CheckArguments),
     Replay(ReplayArguments),
     Bench(BenchArguments),
@@ -118,6 +120,23 @@ pub(crate) struct SweepArguments {
     /// Threads; as many as there are cores by default. The results do not depend on it.
     #[arg(long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
+}
+
+/// Hold two results against each other: two sweep.json, or two outputs of run --format json.
+///
+/// Runs of the same drill are paired by configuration and seed, for they met the same weather; all
+/// others are compared without pairs. The table says which, what differs, and how sure that is.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CompareArguments {
+    /// What to compare with.
+    #[arg(value_name = "A.json")]
+    first: PathBuf,
+    /// What is compared.
+    #[arg(value_name = "B.json")]
+    second: PathBuf,
+    /// What goes to standard output. ndjson is a line a configuration.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
 }
 
 /// Judge and draw a saved event log again.
@@ -295,6 +314,7 @@ pub(crate) fn main() -> Exit {
     match cli.command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Sweep(arguments) => sweep::sweep(&arguments),
+        Command::Compare(arguments) => compare::compare(&arguments),
         Command::Replay(arguments) => replay::replay(&arguments),
         Command::Bench(arguments) => bench::bench(&arguments),
         Command::Check(arguments) => check::check(&arguments),

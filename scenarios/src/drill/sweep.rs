@@ -158,6 +158,14 @@ impl Arguments {
                 arguments.fixed.push(set.clone());
                 continue;
             };
+            if set[..equals].contains('[') {
+                // Told here, it is told once and not for each value.
+                let whole = sources.add("--set", set);
+                if let Some(draft) = super::tree::brackets(&set[..equals], whole) {
+                    mistakes.add(draft);
+                }
+                continue;
+            }
             let values = grid::values(&set[equals + 1..]);
             let values = values.map_err(|wrong| wrong.behind(equals + 1, set.len() - equals - 1));
             let Some(values) = found(values, "--set", set, &mut sources, &mut mistakes) else {

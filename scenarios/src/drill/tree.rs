@@ -130,7 +130,7 @@ pub(crate) fn set(root: &mut Table, argument: &str, whole: Span, mistakes: &mut 
 }
 
 /// What is wrong with a path that indexes a list as programs do: `step[0].for`.
-fn brackets(path: &str, whole: Span) -> Option<Draft> {
+pub(super) fn brackets(path: &str, whole: Span) -> Option<Draft> {
     let open = path.find('[')?;
     let close = path[open..]
         .find(']')

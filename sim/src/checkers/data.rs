@@ -100,6 +100,7 @@ impl Checker for Data {
             | Event::WeatherBegan { .. }
             | Event::WeatherEnded { .. }
             | Event::Operator { .. }
+            | Event::BusTraffic { .. }
             | Event::Remark { .. } => {}
         }
     }

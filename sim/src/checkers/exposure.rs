@@ -145,6 +145,7 @@ impl Watch {
             | Event::WeatherEnded { .. }
             | Event::Operator { .. }
             | Event::Audited { .. }
+            | Event::BusTraffic { .. }
             | Event::Remark { .. } => {}
         }
     }

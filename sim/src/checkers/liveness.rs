@@ -132,6 +132,7 @@ impl Checker for Liveness {
             | Event::WeatherEnded { .. }
             | Event::Operation(_)
             | Event::Audited { .. }
+            | Event::BusTraffic { .. }
             | Event::Remark { .. } => {}
         }
     }

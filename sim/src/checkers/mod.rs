@@ -347,6 +347,7 @@ fn script(picture: &Picture<'_>, place: usize, record: &Record, findings: &mut F
         | Event::WeatherEnded { .. }
         | Event::Operation(_)
         | Event::Audited { .. }
+        | Event::BusTraffic { .. }
         | Event::Remark { .. } => {}
     }
 }
@@ -380,6 +381,7 @@ const fn is_about_data(event: &Event) -> bool {
         | Event::WeatherBegan { .. }
         | Event::WeatherEnded { .. }
         | Event::Operator { .. }
+        | Event::BusTraffic { .. }
         | Event::Remark { .. } => false,
     }
 }

@@ -270,6 +270,7 @@ impl<'t> Picture<'t> {
             | Event::FaultMissed { .. }
             | Event::Operation(_)
             | Event::Audited { .. }
+            | Event::BusTraffic { .. }
             | Event::Remark { .. } => {}
         }
     }

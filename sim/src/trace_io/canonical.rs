@@ -64,6 +64,7 @@ impl Hasher {
             | Event::WeatherBegan { .. }
             | Event::WeatherEnded { .. }
             | Event::Operator { .. }
+            | Event::BusTraffic { .. }
             | Event::Remark { .. } => {
                 self.bytes.0.push(Mark::Other as u8);
                 self.add(record);
