@@ -9,7 +9,7 @@ use std::path::Path;
 
 use redrill::Drill;
 use redrill::reports::sweep::Sweep as Swept;
-use redrill::sim::trace::{Event, FaultKind, Phase, Trace};
+use redrill::sim::trace::{Event, FaultKind, Operation, Phase, Trace};
 use redrill::sim::{Run, WorldKind, run};
 use redrill::sweep::{Finished, Journal, JournalError, Options, Sweep, SweepError};
 use support::redrill;
@@ -85,38 +85,31 @@ fn faults(trace: &Trace) -> (u64, Vec<(u64, FaultKind, Vec<u16>)>) {
     (formed_us, faults)
 }
 
+/// The operations of all clients, each with its end.
+fn operations(trace: &Trace) -> impl Iterator<Item = (u64, &Operation)> {
+    trace.records.iter().filter_map(|record| {
+        let Event::Operation(operation) = &record.event else {
+            return None;
+        };
+        Some((record.at_us, operation))
+    })
+}
+
 /// What each client did, by its number: when it was due, on which key, whether it wrote.
 fn load(trace: &Trace) -> BTreeMap<(u16, u32), (u64, u64, Option<u64>)> {
-    let operations = trace
-        .records
-        .iter()
-        .filter_map(|record| match &record.event {
-            Event::Operation(it) => Some(it),
-            _ => None,
-        });
-    operations
-        .map(|it| ((it.client, it.number), (it.issued_us, it.key, it.write)))
+    operations(trace)
+        .map(|(_, it)| ((it.client, it.number), (it.issued_us, it.key, it.write)))
         .collect()
 }
 
-/// When operations ended that were due before the first fault: that is what latencies decide.
+/// When operations ended before the first node was hit: that is what latencies decide.
 fn answered_before_the_fault(trace: &Trace) -> Vec<(u64, u16, u32)> {
     let (_, faults) = faults(trace);
-    let killed_us = faults
-        .iter()
-        .find(|it| it.1 != FaultKind::Degrade)
-        .unwrap()
-        .0;
-    let operations = trace
-        .records
-        .iter()
-        .filter_map(|record| match &record.event {
-            Event::Operation(it) if record.at_us < killed_us => {
-                Some((record.at_us, it.client, it.number))
-            }
-            _ => None,
-        });
-    operations.collect()
+    let hit = faults.iter().find(|it| it.1 != FaultKind::Degrade).unwrap();
+    operations(trace)
+        .filter(|(at_us, _)| *at_us < hit.0)
+        .map(|(at_us, it)| (at_us, it.client, it.number))
+        .collect()
 }
 
 #[test]

@@ -90,7 +90,11 @@ fn trade(seeds: u64, goals: Vec<Goal>) -> Sweep {
     let runs = |gap_ms: f64, false_every: u64| {
         let one = |seed: u64| {
             let gap_ms = gap_ms + (seed % 7) as f64 * 10.0;
-            run(seed, &[gap_ms], u64::from((seed + 1) % false_every == 0))
+            run(
+                seed,
+                &[gap_ms],
+                u64::from((seed + 1).is_multiple_of(false_every)),
+            )
         };
         (0..seeds).map(one).collect()
     };
