@@ -124,7 +124,7 @@ fn identify(node: &mut Node, link: &Link, header: &Header) -> Option<PeerIndex> 
 
 /// What every message of a member tells.
 fn take_in_header(node: &mut Node, sender: PeerIndex, header: &Header) {
-    epoch::adopt(node, sender, header.current_epoch, header.config_epoch);
+    epoch::adopt(node, sender, header);
     let now = node.wall();
     let peer = &mut node.cluster[sender];
     peer.offset = header.offset;
@@ -225,6 +225,7 @@ fn take_in_member(node: &mut Node, link: LinkId, sender: PeerIndex, header: &Hea
     {
         node.cluster[sender].hostname.clone_from(&ping.hostname);
     }
+    membership::take_in_extensions(node, sender, ping);
 }
 
 /// A node learns its own address from the socket a MEET came by, or from any ping while it has

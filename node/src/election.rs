@@ -1,8 +1,8 @@
 //! Elections: the replica that asks for votes and the master that gives them.
 
 use crate::cluster::{MYSELF, PeerIndex};
-use crate::engine::Bug;
-use crate::fact::{EpochChange, Fact, FailoverKind, FailoverObstacle, VoteRefusal};
+use crate::engine::{Bug, Quirk};
+use crate::fact::{ElectionReset, EpochChange, Fact, FailoverKind, FailoverObstacle, VoteRefusal};
 use crate::gossip::{self, Audience};
 use crate::manual_failover;
 use crate::message::{Body, Header, Message, MessageFlags};
@@ -19,6 +19,12 @@ const DELAY_RANDOM_MS: u32 = 500;
 /// Delay for each sibling with better data, ms.
 const DELAY_PER_RANK_MS: i64 = 1000;
 
+/// Delay for each failed master that comes first, ms (from Valkey 8.1).
+const DELAY_PER_MASTER_MS: i64 = 500;
+
+/// The fixed delay is the node-timeout through this, if that is less (from Valkey 9.0).
+const TIMEOUT_PER_DELAY: i64 = 30;
+
 /// An election takes at least this long to expire, ms.
 const TIMEOUT_MIN_MS: i64 = 2000;
 
@@ -32,8 +38,9 @@ const QUIET_MS: i64 = 5000;
 /// A voter answers for one master's replicas once in this many node-timeouts.
 const VOTE_AGAIN_TIMEOUTS: i64 = 2;
 
-/// The candidate's state (`failover_auth_*`). It outlives role changes, as in Redis 7.0: a replica
+/// The candidate's state (`failover_auth_*`). In Redis 7.0 it outlives role changes: a replica
 /// that won, was demoted and fails over again finds its old votes still counted (redis-8752).
+/// [`Quirk::NewMasterResetsElection`] ends that.
 #[derive(Debug, Default)]
 pub(crate) struct Election {
     /// When the request goes out, or went out (`failover_auth_time`).
@@ -41,9 +48,62 @@ pub(crate) struct Election {
     votes: u16,
     sent: bool,
     rank: u16,
+    /// Rank among the failed masters; 0 where there is none.
+    master_rank: u16,
     epoch: u64,
     obstacle: Option<FailoverObstacle>,
     obstacle_logged_s: i64,
+}
+
+/// The delays of an election, ms.
+#[derive(Clone, Copy)]
+struct Delays {
+    fixed_ms: i64,
+    random_below_ms: u32,
+    per_rank_ms: i64,
+    per_master_ms: i64,
+}
+
+impl Delays {
+    fn of(node: &Node) -> Self {
+        if !node.has_quirk(Quirk::DelayScalesWithTimeout) {
+            return Self {
+                fixed_ms: DELAY_FIXED_MS,
+                random_below_ms: DELAY_RANDOM_MS,
+                per_rank_ms: DELAY_PER_RANK_MS,
+                per_master_ms: DELAY_PER_MASTER_MS,
+            };
+        }
+        let share_ms = node.config.cluster_node_timeout_ms / TIMEOUT_PER_DELAY;
+        let fixed_ms = share_ms.min(DELAY_FIXED_MS);
+        Self {
+            fixed_ms,
+            random_below_ms: u32::try_from(fixed_ms).unwrap_or(0),
+            per_rank_ms: 2 * fixed_ms,
+            per_master_ms: fixed_ms,
+        }
+    }
+}
+
+/// Forgets when the election was, so that the next may begin at once.
+pub(crate) fn reset(node: &mut Node, why: ElectionReset) {
+    if node.election.at == WallMillis(0) {
+        return;
+    }
+    node.election.at = WallMillis(0);
+    let epoch = node.election.epoch;
+    node.note(Fact::ElectionReset { epoch, why });
+}
+
+/// Another master claims an epoch: one that a candidate's election can no longer win, if it is not
+/// lower (`clusterProcessPacket`).
+pub(crate) fn heard_claim(node: &mut Node, by: PeerIndex, epoch: u64) {
+    let asked = node.election.sent && node.election.at != WallMillis(0);
+    if node.has_quirk(Quirk::ClaimResetsElection) && asked && epoch >= node.election.epoch {
+        let by = node.cluster[by].id;
+        reset(node, ElectionReset::Claim { by, epoch });
+        node.todo |= Todo::HANDLE_FAILOVER;
+    }
 }
 
 /// Moves the candidate on (`clusterHandleSlaveFailover`): schedules, asks, wins.
@@ -148,7 +208,8 @@ fn judge_request(
     }
     let guard_ms = node.config.cluster_node_timeout_ms * VOTE_AGAIN_TIMEOUTS;
     let since_ms = node.wall().since_ms(node.cluster[master].voted_time);
-    if since_ms < guard_ms && !node.has_bug(Bug::VotesTwice) {
+    let guarded = !node.has_quirk(Quirk::NoVoteGuard);
+    if guarded && since_ms < guard_ms && !node.has_bug(Bug::VotesTwice) {
         return Err(VoteRefusal::VotedForThatMaster {
             wait_ms: guard_ms - since_ms,
         });
@@ -182,7 +243,9 @@ fn eligible_for(node: &Node, manual: bool) -> Option<PeerIndex> {
     let master = myself.replica_of.filter(|_| !myself.is_master())?;
     let called_for = node.cluster[master].is_failed() || manual;
     let allowed = !node.config.cluster_replica_no_failover || manual;
-    let possible = !node.cluster[master].slots.is_empty() && !node.has_bug(Bug::NeverElects);
+    let serves = !node.cluster[master].slots.is_empty();
+    let possible =
+        (serves || node.has_quirk(Quirk::EmptyShardFailsOver)) && !node.has_bug(Bug::NeverElects);
     (called_for && allowed && possible).then_some(master)
 }
 
@@ -202,7 +265,9 @@ fn data_is_fresh(node: &Node) -> bool {
 fn schedule(node: &mut Node, master: PeerIndex) {
     let now = node.wall();
     let rank = rank(node, master);
-    let random_ms = i64::from(node.random.elections.below(DELAY_RANDOM_MS));
+    let master_rank = master_rank(node);
+    let delays = Delays::of(node);
+    let random_ms = i64::from(node.random.elections.below(delays.random_below_ms));
     let manual = node.manual_failover.is_running();
     let election = &mut node.election;
     election.votes = 0;
@@ -210,10 +275,14 @@ fn schedule(node: &mut Node, master: PeerIndex) {
     if manual {
         election.at = now;
         election.rank = 0;
+        election.master_rank = 0;
         node.todo |= Todo::HANDLE_FAILOVER;
     } else {
-        election.at = now.plus_ms(DELAY_FIXED_MS + random_ms + i64::from(rank) * DELAY_PER_RANK_MS);
+        let for_ranks_ms =
+            i64::from(rank) * delays.per_rank_ms + i64::from(master_rank) * delays.per_master_ms;
+        election.at = now.plus_ms(delays.fixed_ms + random_ms + for_ranks_ms);
         election.rank = rank;
+        election.master_rank = master_rank;
     }
     let (delay_ms, rank) = (node.election.at.since_ms(now), node.election.rank);
     let master = node.cluster[master].id;
@@ -229,21 +298,56 @@ fn schedule(node: &mut Node, master: PeerIndex) {
     gossip::broadcast_pong(node, Audience::LocalReplicas);
 }
 
-/// A sibling's better offset may come in while the delay runs.
+/// A sibling's better offset may come in while the delay runs, and other masters may fail or come
+/// back.
 fn update_rank(node: &mut Node, master: PeerIndex) {
-    let rank = rank(node, master);
-    if rank > node.election.rank {
-        let added_ms = i64::from(rank - node.election.rank) * DELAY_PER_RANK_MS;
+    let delays = Delays::of(node);
+    let (rank, before) = (rank(node, master), node.election.rank);
+    if rank > before || rank < before && node.has_quirk(Quirk::RankMayImprove) {
+        let added_ms = (i64::from(rank) - i64::from(before)) * delays.per_rank_ms;
         node.election.at = node.election.at.plus_ms(added_ms);
         node.election.rank = rank;
         node.note(Fact::RankUpdated { rank, added_ms });
     }
+    let (rank, before) = (master_rank(node), node.election.master_rank);
+    if rank != before {
+        let added_ms = (i64::from(rank) - i64::from(before)) * delays.per_master_ms;
+        node.election.at = node.election.at.plus_ms(added_ms);
+        node.election.master_rank = rank;
+        node.note(Fact::MasterRankUpdated { rank, added_ms });
+    }
+}
+
+/// Number of failed masters whose replicas ask first (`clusterGetFailedPrimaryRank`): those with a
+/// smaller shard id, unless they failed so long ago that their replicas may not ask any more.
+fn master_rank(node: &Node) -> u16 {
+    if !node.has_quirk(Quirk::FailedMasterRank) {
+        return 0;
+    }
+    let config = &node.config;
+    let (factor, mine) = (
+        config.cluster_replica_validity_factor,
+        node.cluster.myself().shard_id,
+    );
+    let limit_ms = config.cluster_node_timeout_ms * factor;
+    let now = node.wall();
+    let first = node.cluster.peers().filter(|(_, peer)| {
+        let too_long = factor != 0 && now.since_ms(peer.fail_time) > limit_ms;
+        peer.is_failed()
+            && peer.votes()
+            && !peer.replicas.is_empty()
+            && !too_long
+            && peer.shard_id < mine
+    });
+    first.count() as u16
 }
 
 /// Number of siblings with better data that may stand too (`clusterGetSlaveRank`).
 fn rank(node: &Node, master: PeerIndex) -> u16 {
     use crate::message::NodeFlags;
     let mine = replication::offset(node);
+    let my_id = node.cluster.myself().id;
+    let by_id = node.has_quirk(Quirk::RankTieByNodeId);
     let siblings = node.cluster[master]
         .replicas
         .iter()
@@ -251,7 +355,9 @@ fn rank(node: &Node, master: PeerIndex) -> u16 {
     siblings
         .filter(|&&index| {
             let sibling = &node.cluster[index];
-            !sibling.flags.contains(NodeFlags::NOFAILOVER) && sibling.offset > mine
+            let better =
+                sibling.offset > mine || by_id && sibling.offset == mine && sibling.id < my_id;
+            !sibling.flags.contains(NodeFlags::NOFAILOVER) && better
         })
         .count() as u16
 }

@@ -1,34 +1,216 @@
 //! Engine profiles: which server's behaviour the node has.
+//!
+//! An engine is a set of [`Quirk`]s, each a difference from Redis 7.0 that changes a failover, with
+//! the change of the upstream project that made it. What an engine has, every later one has too.
+//! A [`Bug`] is something else: a deviation from every engine, for testing the checkers.
 
 use serde::{Deserialize, Serialize};
 
-/// The server a node behaves like.
+/// The server a node behaves like. Ordered by age.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Engine {
-    /// Redis 7.0 (7.0.15).
+    /// Redis 7.0 (7.0.15), its bugs included (redis-8752).
     #[default]
     #[serde(rename = "redis-7.0")]
     Redis70,
+    /// Redis 7.2 (7.2.6).
+    #[serde(rename = "redis-7.2")]
+    Redis72,
+    /// Valkey 8.0 (8.0.1).
+    #[serde(rename = "valkey-8.0")]
+    Valkey80,
+    /// Valkey 8.1 (8.1.0).
+    #[serde(rename = "valkey-8.1")]
+    Valkey81,
+    /// Valkey 9.0 (9.0.0).
+    #[serde(rename = "valkey-9.0")]
+    Valkey90,
 }
 
 impl Engine {
     /// Every engine, oldest first.
-    pub const ALL: &'static [Self] = &[Self::Redis70];
+    pub const ALL: &'static [Self] = &[
+        Self::Redis70,
+        Self::Redis72,
+        Self::Valkey80,
+        Self::Valkey81,
+        Self::Valkey90,
+    ];
 
     /// The name in a drill file.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Redis70 => "redis-7.0",
+            Self::Redis72 => "redis-7.2",
+            Self::Valkey80 => "valkey-8.0",
+            Self::Valkey81 => "valkey-8.1",
+            Self::Valkey90 => "valkey-9.0",
         }
     }
 
-    /// The version `INFO` and `HELLO` tell.
+    /// The server's own version, as `HELLO` tells it.
     #[must_use]
     pub const fn version(self) -> &'static str {
         match self {
             Self::Redis70 => "7.0.15",
+            Self::Redis72 => "7.2.6",
+            Self::Valkey80 => "8.0.1",
+            Self::Valkey81 => "8.1.0",
+            Self::Valkey90 => "9.0.0",
+        }
+    }
+
+    /// The version of Redis it claims to be compatible with: `redis_version` of `INFO`.
+    #[must_use]
+    pub const fn redis_version(self) -> &'static str {
+        match self {
+            Self::Redis70 | Self::Redis72 => self.version(),
+            Self::Valkey80 | Self::Valkey81 | Self::Valkey90 => "7.2.4",
+        }
+    }
+
+    /// What it calls itself in `HELLO` and `INFO`.
+    #[must_use]
+    pub const fn server(self) -> &'static str {
+        match self {
+            Self::Redis70 | Self::Redis72 => "redis",
+            Self::Valkey80 | Self::Valkey81 | Self::Valkey90 => "valkey",
+        }
+    }
+
+    /// Whether it has a quirk.
+    #[must_use]
+    pub fn has(self, quirk: Quirk) -> bool {
+        self >= quirk.since()
+    }
+}
+
+/// A difference from Redis 7.0 that changes a failover. [`Quirk::reference`] names the change that
+/// made it, and the function it is in.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[non_exhaustive]
+pub enum Quirk {
+    /// Nodes have a shard id beside their own: a replica has that of its master. It travels in
+    /// pings and stands in the state file.
+    ShardIds,
+    /// `CLUSTER FORGET` spreads with pings, so that one node need be told.
+    GossipsForget,
+    /// The only master of a cluster marks a silent node FAIL at once; nobody could report to it.
+    SoleMasterMarksFail,
+    /// Replicas with equal offsets rank by node id, so that they do not ask for votes at once.
+    RankTieByNodeId,
+    /// A replica whose rank becomes better while it waits asks earlier. Before, a rank could only
+    /// become worse.
+    RankMayImprove,
+    /// A replica that gets another master forgets its election, so that its votes are not counted
+    /// again (redis-8752) and the next failover does not wait for the retry time of the last.
+    NewMasterResetsElection,
+    /// A replica of a master without slots fails over too.
+    EmptyShardFailsOver,
+    /// A master without slots does not count itself when it marks a node FAIL.
+    OnlyVotersMarkFail,
+    /// The config epoch of a node is taken from its header only if it is a master.
+    EpochFromMastersOnly,
+    /// A candidate that hears another master claim its epoch or a higher one begins anew at once
+    /// instead of waiting for the retry time.
+    ClaimResetsElection,
+    /// Each failed master with a smaller shard id delays an election by half a second more, so that
+    /// the elections of several shards do not fall into one epoch.
+    FailedMasterRank,
+    /// A voter may vote for one master's replicas again within two node-timeouts.
+    NoVoteGuard,
+    /// A manual failover that may begin resets an election that was under way or has expired.
+    ManualFailoverResetsElection,
+    /// The delay of an election is a thirtieth of the node-timeout, at most 500 ms; the random part
+    /// and the delays for ranks scale with it.
+    DelayScalesWithTimeout,
+    /// A replica that is told of its master's FAIL schedules its election at the end of the turn
+    /// instead of at its next cron.
+    FailStartsElection,
+}
+
+impl Quirk {
+    /// Every quirk, oldest first.
+    pub const ALL: &'static [Self] = &[
+        Self::ShardIds,
+        Self::GossipsForget,
+        Self::SoleMasterMarksFail,
+        Self::RankTieByNodeId,
+        Self::RankMayImprove,
+        Self::NewMasterResetsElection,
+        Self::EmptyShardFailsOver,
+        Self::OnlyVotersMarkFail,
+        Self::EpochFromMastersOnly,
+        Self::ClaimResetsElection,
+        Self::FailedMasterRank,
+        Self::NoVoteGuard,
+        Self::ManualFailoverResetsElection,
+        Self::DelayScalesWithTimeout,
+        Self::FailStartsElection,
+    ];
+
+    /// Its name in the docs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ShardIds => "shard-ids",
+            Self::GossipsForget => "gossips-forget",
+            Self::SoleMasterMarksFail => "sole-master-marks-fail",
+            Self::RankTieByNodeId => "rank-tie-by-node-id",
+            Self::RankMayImprove => "rank-may-improve",
+            Self::NewMasterResetsElection => "new-master-resets-election",
+            Self::EmptyShardFailsOver => "empty-shard-fails-over",
+            Self::OnlyVotersMarkFail => "only-voters-mark-fail",
+            Self::EpochFromMastersOnly => "epoch-from-masters-only",
+            Self::ClaimResetsElection => "claim-resets-election",
+            Self::FailedMasterRank => "failed-master-rank",
+            Self::NoVoteGuard => "no-vote-guard",
+            Self::ManualFailoverResetsElection => "manual-failover-resets-election",
+            Self::DelayScalesWithTimeout => "delay-scales-with-timeout",
+            Self::FailStartsElection => "fail-starts-election",
+        }
+    }
+
+    /// The first engine that has it.
+    #[must_use]
+    pub const fn since(self) -> Engine {
+        match self {
+            Self::ShardIds | Self::GossipsForget | Self::SoleMasterMarksFail => Engine::Redis72,
+            Self::RankTieByNodeId
+            | Self::RankMayImprove
+            | Self::NewMasterResetsElection
+            | Self::EmptyShardFailsOver
+            | Self::OnlyVotersMarkFail
+            | Self::EpochFromMastersOnly => Engine::Valkey80,
+            Self::ClaimResetsElection
+            | Self::FailedMasterRank
+            | Self::NoVoteGuard
+            | Self::ManualFailoverResetsElection => Engine::Valkey81,
+            Self::DelayScalesWithTimeout | Self::FailStartsElection => Engine::Valkey90,
+        }
+    }
+
+    /// The change upstream that made it, and the function it is in.
+    #[must_use]
+    pub const fn reference(self) -> &'static str {
+        match self {
+            Self::ShardIds => "redis#10536, updateShardId",
+            Self::GossipsForget => "redis#10869, clusterProcessPingExtensions",
+            Self::SoleMasterMarksFail => "redis#12824, clusterCron",
+            Self::RankTieByNodeId => "valkey#762, clusterGetReplicaRank",
+            Self::RankMayImprove => "valkey#762, clusterHandleReplicaFailover",
+            Self::NewMasterResetsElection => "valkey#782, clusterSetPrimary",
+            Self::EmptyShardFailsOver => "valkey#445, clusterHandleReplicaFailover",
+            Self::OnlyVotersMarkFail => "valkey#634, markNodeAsFailingIfNeeded",
+            Self::EpochFromMastersOnly => "valkey#754, clusterProcessPacket",
+            Self::ClaimResetsElection => "valkey#1009 and valkey#1339, clusterProcessPacket",
+            Self::FailedMasterRank => "valkey#1018, clusterGetFailedPrimaryRank",
+            Self::NoVoteGuard => "valkey#1305 and valkey#1356, clusterSendFailoverAuthIfNeeded",
+            Self::ManualFailoverResetsElection => "valkey#1274, manualFailoverCanStart",
+            Self::DelayScalesWithTimeout => "valkey#2449, clusterHandleReplicaFailover",
+            Self::FailStartsElection => "valkey#2209, clusterProcessPacket",
         }
     }
 }

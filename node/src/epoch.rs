@@ -1,8 +1,10 @@
 //! Epochs: who may claim what, in which order.
 
 use crate::cluster::PeerIndex;
-use crate::engine::Bug;
+use crate::election;
+use crate::engine::{Bug, Quirk};
 use crate::fact::{EpochChange, Fact};
+use crate::message::Header;
 use crate::node::Node;
 
 /// The greatest epoch this node knows of (`clusterGetMaxEpoch`).
@@ -60,10 +62,13 @@ pub(crate) fn resolve_collision(node: &mut Node, sender: PeerIndex, announced: u
 }
 
 /// Adopts what a member's header says of epochs.
-pub(crate) fn adopt(node: &mut Node, sender: PeerIndex, current_epoch: u64, config_epoch: u64) {
+pub(crate) fn adopt(node: &mut Node, sender: PeerIndex, header: &Header) {
+    let (current_epoch, config_epoch) = (header.current_epoch, header.config_epoch);
     node.cluster.current_epoch = node.cluster.current_epoch.max(current_epoch);
-    if config_epoch > node.cluster[sender].config_epoch {
+    let believed = header.replica_of.is_none() || !node.has_quirk(Quirk::EpochFromMastersOnly);
+    if believed && config_epoch > node.cluster[sender].config_epoch {
         set_peer(node, sender, config_epoch);
+        election::heard_claim(node, sender, config_epoch);
     }
 }
 

@@ -152,6 +152,21 @@ pub enum Fact {
         /// Delay added, ms.
         added_ms: i64,
     },
+    /// Other masters failed or came back while a replica waited: its master's rank among the failed
+    /// changed.
+    MasterRankUpdated {
+        /// The new rank.
+        rank: u16,
+        /// Delay added, ms; negative if it became shorter.
+        added_ms: i64,
+    },
+    /// An election is given up, so that the next may begin at once.
+    ElectionReset {
+        /// The epoch of the election that is given up.
+        epoch: u64,
+        /// Why.
+        why: ElectionReset,
+    },
     /// A replica asked for votes.
     ElectionStarted {
         /// The epoch of the election.
@@ -457,6 +472,24 @@ pub enum FailoverKind {
     Force,
     /// `CLUSTER FAILOVER TAKEOVER`.
     Takeover,
+}
+
+/// Why an election is given up before its time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "reset-by")]
+pub enum ElectionReset {
+    /// Another master claims an epoch that is not lower: the election can no longer be won.
+    Claim {
+        /// The master.
+        by: NodeId,
+        /// The epoch it claims.
+        #[serde(rename = "claimed")]
+        epoch: u64,
+    },
+    /// The replica has another master now.
+    NewMaster,
+    /// A manual failover may begin.
+    ManualFailover,
 }
 
 /// Why a master did not vote, in the order of the checks.

@@ -1,12 +1,12 @@
 //! Failure detection: suspicion (PFAIL), reports, agreement (FAIL), and taking them back.
 
 use crate::cluster::{PeerIndex, Report};
-use crate::engine::Bug;
+use crate::engine::{Bug, Quirk};
 use crate::fact::{Fact, FailCleared, FailureReport};
 use crate::gossip;
 use crate::ids::NodeId;
 use crate::message::{Body, Message, MessageFlags, NodeFlags};
-use crate::node::Node;
+use crate::node::{Node, Todo};
 
 /// Failure reports are valid for this many node-timeouts (`CLUSTER_FAIL_REPORT_VALIDITY_MULT`).
 const REPORT_VALIDITY_TIMEOUTS: i64 = 2;
@@ -35,6 +35,10 @@ pub(crate) fn suspect_if_silent(
     node.cluster.suspects.insert(index);
     node.cluster.topology += 1;
     node.note(Fact::PossiblyFailing { node: id });
+    let alone = node.cluster.size == 1 && node.cluster.myself().votes();
+    if alone && node.has_quirk(Quirk::SoleMasterMarksFail) {
+        mark_failing_if_agreed(node, index);
+    }
     true
 }
 
@@ -91,7 +95,12 @@ pub(crate) fn mark_failing_if_agreed(node: &mut Node, index: PeerIndex) {
     if !peer.is_timed_out() || peer.is_failed() {
         return;
     }
-    let counted_self = node.cluster.myself().is_master();
+    let myself = node.cluster.myself();
+    let counted_self = if node.has_quirk(Quirk::OnlyVotersMarkFail) {
+        myself.votes()
+    } else {
+        myself.is_master()
+    };
     let agreeing = report_count(node, index) as u16 + u16::from(counted_self);
     let needed = node.cluster.quorum();
     let enough = if node.has_bug(Bug::FailsShortOfQuorum) {
@@ -139,6 +148,10 @@ pub(crate) fn received(node: &mut Node, from: PeerIndex, about: NodeId) {
         return;
     }
     set_failed(node, index);
+    if node.cluster.myself().replica_of == Some(index) && node.has_quirk(Quirk::FailStartsElection)
+    {
+        node.todo |= Todo::HANDLE_FAILOVER;
+    }
     let from = node.cluster[from].id;
     node.note(Fact::FailReceived { node: about, from });
 }

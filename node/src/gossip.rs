@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::action::Action;
 use crate::cluster::{Draw, Key, MYSELF, Peer, PeerIndex};
+use crate::engine::Quirk;
 use crate::failure;
 use crate::ids::LinkId;
 use crate::membership;
@@ -95,8 +96,10 @@ pub(crate) fn send_ping(node: &mut Node, link: LinkId, kind: PingKind) {
     let ping = Ping {
         gossip: gossip_section(node),
         hostname: node.config.announce_hostname.clone(),
+        shard_id: (node.has_quirk(Quirk::ShardIds)).then(|| node.cluster.myself().shard_id),
+        forgotten: membership::forgotten(node),
     };
-    let flags = if ping.hostname.is_some() {
+    let flags = if ping.has_extensions() {
         MessageFlags::EXT_DATA
     } else {
         MessageFlags::empty()

@@ -45,10 +45,10 @@ pub use config::{
     AppendFsync, Change, Config, ConfigFileError, Directive, DirectiveError, EndpointType,
     MaxmemoryPolicy, SavePoint, Setting, Settings, Values, Warning, WarningKind, memory_bytes,
 };
-pub use engine::{Bug, Engine};
+pub use engine::{Bug, Engine, Quirk};
 pub use fact::{
-    EpochChange, Fact, FailCleared, FailoverKind, FailoverObstacle, FailureReport, RoleChange,
-    SlotChange, SlotMigration, StateReason, VoteRefusal, write_digest,
+    ElectionReset, EpochChange, Fact, FailCleared, FailoverKind, FailoverObstacle, FailureReport,
+    RoleChange, SlotChange, SlotMigration, StateReason, VoteRefusal, write_digest,
 };
 pub use ids::{ClientId, InvalidId, LinkId, NodeId, ReplicationId};
 pub use input::{CommandLine, FromMaster, Input, LinkFailure, Snapshot, SnapshotEntry};

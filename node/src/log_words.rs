@@ -8,8 +8,8 @@
 use std::fmt;
 
 use crate::fact::{
-    EpochChange, Fact, FailCleared, FailoverKind, FailoverObstacle, RoleChange, SlotChange,
-    SlotMigration, VoteRefusal,
+    ElectionReset, EpochChange, Fact, FailCleared, FailoverKind, FailoverObstacle, RoleChange,
+    SlotChange, SlotMigration, VoteRefusal,
 };
 use crate::ids::NodeId;
 use crate::slot::SlotRange;
@@ -124,6 +124,24 @@ impl Fact {
             Self::RankUpdated { rank, added_ms } => {
                 format!("Replica rank updated to #{rank}, added {added_ms} milliseconds of delay.")
             }
+            Self::MasterRankUpdated { rank, added_ms } => format!(
+                "Failed primary rank updated to #{rank}, added {added_ms} milliseconds of delay."
+            ),
+            Self::ElectionReset { epoch, why } => match why {
+                ElectionReset::Claim { by, epoch: claimed } => format!(
+                    "Failover election in progress for epoch {epoch}, but received a claim from \
+                     node {} with an equal or higher epoch {claimed}. Resetting the election \
+                     since we cannot win an election in the past.",
+                    name(*by)
+                ),
+                ElectionReset::NewMaster => {
+                    format!("Failover election for epoch {epoch} forgotten: I have a new master.")
+                }
+                ElectionReset::ManualFailover => format!(
+                    "Failover election in progress for epoch {epoch}, but received a new manual \
+                     failover. Resetting the election."
+                ),
+            },
             Self::ElectionStarted { epoch, .. } => {
                 format!("Starting a failover election for epoch {epoch}.")
             }
@@ -253,6 +271,8 @@ impl Fact {
             | Self::AddressUpdated { .. }
             | Self::ElectionScheduled { .. }
             | Self::RankUpdated { .. }
+            | Self::MasterRankUpdated { .. }
+            | Self::ElectionReset { .. }
             | Self::ElectionStarted { .. }
             | Self::VoteGranted { .. }
             | Self::VoteRefused { .. }

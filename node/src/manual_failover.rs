@@ -3,8 +3,9 @@
 use crate::clients;
 use crate::cluster::{MYSELF, PeerIndex};
 use crate::election;
+use crate::engine::Quirk;
 use crate::epoch;
-use crate::fact::{EpochChange, Fact, FailoverKind};
+use crate::fact::{ElectionReset, EpochChange, Fact, FailoverKind};
 use crate::gossip::{self, PingKind};
 use crate::ids::LinkId;
 use crate::message::Body;
@@ -80,7 +81,7 @@ pub(crate) fn request(node: &mut Node, kind: FailoverKind) {
             let epoch = node.cluster.myself().config_epoch;
             election::replace_master(node, master, kind, epoch, 0);
         }
-        FailoverKind::Force => node.manual_failover.can_start = true,
+        FailoverKind::Force => may_start(node),
         FailoverKind::Manual | FailoverKind::Automatic => {
             gossip::send_to(node, master, Body::ManualFailoverStart);
         }
@@ -124,11 +125,19 @@ pub(crate) fn advance(node: &mut Node) {
         return;
     };
     if master_offset == replication::offset(node) {
-        node.manual_failover.can_start = true;
+        may_start(node);
         node.note(Fact::ManualFailoverReady);
         node.todo |= Todo::HANDLE_FAILOVER;
     } else {
         node.todo |= Todo::HANDLE_MANUAL_FAILOVER;
+    }
+}
+
+/// The replica may ask for votes (`manualFailoverCanStart`).
+fn may_start(node: &mut Node) {
+    node.manual_failover.can_start = true;
+    if node.has_quirk(Quirk::ManualFailoverResetsElection) {
+        election::reset(node, ElectionReset::ManualFailover);
     }
 }
 

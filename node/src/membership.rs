@@ -5,10 +5,11 @@ use std::net::{IpAddr, SocketAddr};
 use crate::action::Action;
 use crate::clients;
 use crate::cluster::{Link, MYSELF, Peer, PeerIndex};
+use crate::engine::Quirk;
 use crate::fact::{EpochChange, Fact, RoleChange, SlotChange};
 use crate::failure;
 use crate::ids::{LinkId, NodeId};
-use crate::message::{Address, Gossip, Header, NodeFlags};
+use crate::message::{Address, Gossip, Header, NodeFlags, Ping};
 use crate::node::Node;
 use crate::slot::SlotSet;
 use crate::{replication, slots};
@@ -67,6 +68,8 @@ fn start_handshake(node: &mut Node, address: Address, flags: NodeFlags) {
 /// The node behind a handshake told its name.
 pub(crate) fn complete_handshake(node: &mut Node, index: PeerIndex, id: NodeId, flags: NodeFlags) {
     node.cluster.rename(index, id);
+    // Until its pings tell.
+    node.cluster[index].shard_id = id;
     let peer = &mut node.cluster[index];
     peer.flags.remove(NodeFlags::HANDSHAKE);
     peer.flags |= flags & (NodeFlags::MASTER | NodeFlags::REPLICA);
@@ -272,12 +275,84 @@ pub(crate) fn set_replica(node: &mut Node, index: PeerIndex, master: Option<Peer
     }
     add_replica(node, master, index);
     node.cluster[index].replica_of = Some(master);
+    join_shard(node, index, master);
     let (id, master) = (node.cluster[index].id, node.cluster[master].id);
     node.note(Fact::PeerRole {
         node: id,
         replica_of: Some(master),
     });
     node.save_config(false);
+}
+
+/// A node joins its master's shard (`updateShardId`).
+pub(crate) fn join_shard(node: &mut Node, index: PeerIndex, master: PeerIndex) {
+    let shard_id = node.cluster[master].shard_id;
+    set_shard(node, index, shard_id);
+}
+
+/// What a member's ping extensions tell of shards and of nodes to forget
+/// (`clusterProcessPingExtensions`).
+pub(crate) fn take_in_extensions(node: &mut Node, sender: PeerIndex, ping: &Ping) {
+    if !node.has_quirk(Quirk::ShardIds) || node.cluster.get(sender).is_none() {
+        return;
+    }
+    if node.has_quirk(Quirk::GossipsForget) {
+        for &(id, ttl_s) in &ping.forgotten {
+            let known = node.cluster.find(id).filter(|&index| index != MYSELF);
+            let myself = node.cluster.myself();
+            if let Some(index) = known.filter(|&index| myself.replica_of != Some(index)) {
+                blacklist(node, id, i64::try_from(ttl_s).unwrap_or(BLACKLIST_S));
+                remove(node, index);
+                node.update_state_later();
+                node.save_config(false);
+            }
+        }
+    }
+    let Some(peer) = node.cluster.get(sender) else {
+        return;
+    };
+    let inherited = peer.replica_of.filter(|_| peer.is_replica());
+    let shard_id = ping
+        .shard_id
+        .or_else(|| Some(node.cluster[inherited?].shard_id));
+    if let Some(shard_id) = shard_id {
+        set_shard(node, sender, shard_id);
+    }
+}
+
+/// The nodes that pings tell to forget, and for how many seconds more. None where forgetting is not
+/// gossiped.
+pub(crate) fn forgotten(node: &Node) -> Vec<(NodeId, u64)> {
+    if !node.has_quirk(Quirk::GossipsForget) || node.cluster.blacklist.is_empty() {
+        return Vec::new();
+    }
+    let now = node.wall();
+    let left = node.cluster.blacklist.iter().map(|(id, until)| {
+        let left_s = until.since_ms(now).div_euclid(1000);
+        (*id, u64::try_from(left_s).unwrap_or(0))
+    });
+    left.filter(|(_, left_s)| *left_s > 0).collect()
+}
+
+fn set_shard(node: &mut Node, index: PeerIndex, shard_id: NodeId) {
+    if !node.has_quirk(Quirk::ShardIds) {
+        return;
+    }
+    if node.cluster[index].shard_id != shard_id {
+        node.cluster[index].shard_id = shard_id;
+        node.save_config(false);
+    }
+    // A replica is where its master is.
+    let myself = node.cluster.myself();
+    if index != MYSELF && myself.replica_of == Some(index) && myself.shard_id != shard_id {
+        node.cluster.myself_mut().shard_id = shard_id;
+        node.save_config(true);
+    }
+}
+
+fn blacklist(node: &mut Node, id: NodeId, for_s: i64) {
+    let until = node.wall().plus_ms(for_s.saturating_mul(1000));
+    node.cluster.blacklist.insert(id, until);
 }
 
 /// `clusterNodeAddSlave`.
@@ -305,8 +380,7 @@ pub(crate) fn remove_replica(node: &mut Node, master: PeerIndex, replica: PeerIn
 /// `CLUSTER FORGET`, after the checks.
 pub(crate) fn forget(node: &mut Node, index: PeerIndex) {
     let id = node.cluster[index].id;
-    let until = node.wall().plus_ms(BLACKLIST_S * 1000);
-    node.cluster.blacklist.insert(id, until);
+    blacklist(node, id, BLACKLIST_S);
     remove(node, index);
     node.update_state_later();
     node.save_config(false);
@@ -369,6 +443,7 @@ pub(crate) fn reset(node: &mut Node, hard: bool) {
         node.cluster.myself_mut().config_epoch = 0;
         let id = node.random.names.node_id();
         node.cluster.rename(MYSELF, id);
+        node.cluster.myself_mut().shard_id = id;
         node.note(Fact::ConfigEpoch {
             epoch: 0,
             why: EpochChange::Reset,

@@ -115,6 +115,19 @@ pub struct Ping {
     pub gossip: Vec<Gossip>,
     /// The announced host name (a ping extension from 7.0), if any.
     pub hostname: Option<Box<str>>,
+    /// The sender's shard (a ping extension from 7.2).
+    pub shard_id: Option<NodeId>,
+    /// Nodes that were forgotten, and for how many seconds gossip about them is to be ignored (a
+    /// ping extension from 7.2).
+    pub forgotten: Vec<(NodeId, u64)>,
+}
+
+impl Ping {
+    /// Whether ping extensions follow the gossip section.
+    #[must_use]
+    pub fn has_extensions(&self) -> bool {
+        self.hostname.is_some() || self.shard_id.is_some() || !self.forgotten.is_empty()
+    }
 }
 
 /// What a message says.

@@ -5,7 +5,7 @@ use crate::clients::{self, Clients};
 use crate::cluster::ClusterState;
 use crate::commands;
 use crate::config::Config;
-use crate::engine::Bug;
+use crate::engine::{Bug, Quirk};
 use crate::fact::Fact;
 use crate::input::Input;
 use crate::nodes_conf::SavedState;
@@ -223,6 +223,10 @@ impl Node {
 
     pub(crate) fn has_bug(&self, bug: Bug) -> bool {
         self.config.has_bug(bug)
+    }
+
+    pub(crate) fn has_quirk(&self, quirk: Quirk) -> bool {
+        self.config.engine.has(quirk)
     }
 
     /// Has the state file written at the end of the turn, before anything queued leaves.

@@ -49,6 +49,8 @@ pub struct SavedNode {
     pub address: Address,
     /// Announced host name.
     pub hostname: Option<Box<str>>,
+    /// The id of its shard, where the engine has one and tells it (the state file of Redis 7.2).
+    pub shard_id: Option<NodeId>,
     /// Flags.
     pub flags: NodeFlags,
     /// Its master, if it is a replica.
@@ -108,6 +110,11 @@ impl SavedNode {
         if let Some(hostname) = &self.hostname {
             out.push(',');
             out.push_str(hostname);
+        }
+        if let Some(shard_id) = self.shard_id {
+            // The place of the host name stays, even empty.
+            let comma = if self.hostname.is_none() { "," } else { "" };
+            let _ = write!(out, "{comma},shard-id={shard_id}");
         }
         out.push(' ');
         push_flags(out, self.flags);

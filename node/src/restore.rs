@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::cluster::{ClusterState, MYSELF, Peer, PeerIndex};
 use crate::config::Config;
-use crate::engine::Bug;
+use crate::engine::{Bug, Quirk};
 use crate::fact::{EpochChange, Fact, RoleChange, SlotChange};
 use crate::ids::NodeId;
 use crate::message::{Address, NodeFlags};
@@ -24,7 +24,11 @@ pub(crate) fn fresh(config: &Config, random: &mut Randomness, now: WallMillis) -
         own_address(config, None),
         now,
     );
-    ClusterState::new(myself, random.names.number())
+    let mut cluster = ClusterState::new(myself, random.names.number());
+    if config.engine.has(Quirk::ShardIds) {
+        cluster.myself_mut().shard_id = random.names.node_id();
+    }
+    cluster
 }
 
 /// A node that remembers.
@@ -79,6 +83,16 @@ pub(crate) fn cluster(
             cluster.importing.insert(slot, source);
         }
     }
+    for node in &saved.nodes {
+        let Some(index) = cluster.find(node.id) else {
+            continue;
+        };
+        // A file of an older engine has none: a replica has its master's, anybody else its own.
+        let of_master = cluster[index].replica_of.map(|master| cluster[master].id);
+        let of_master = of_master.and_then(|master| saved.nodes.iter().find(|it| it.id == master));
+        let inherited = of_master.map(|master| master.shard_id.unwrap_or(master.id));
+        cluster[index].shard_id = node.shard_id.or(inherited).unwrap_or(node.id);
+    }
     mark_masters_with_replicas(&mut cluster);
     for index in cluster.places() {
         cluster.watch(index);
@@ -105,9 +119,13 @@ pub(crate) fn cluster(
 pub(crate) fn saved(node: &Node) -> SavedState {
     let cluster = &node.cluster;
     let members = cluster.peers().filter(|(_, peer)| !peer.in_handshake());
+    let tells_shard = node.has_quirk(Quirk::ShardIds);
     SavedState {
         nodes: members
-            .map(|(index, _)| saved_node(cluster, index))
+            .map(|(index, peer)| SavedNode {
+                shard_id: tells_shard.then_some(peer.shard_id),
+                ..saved_node(cluster, index)
+            })
             .collect(),
         current_epoch: cluster.current_epoch,
         last_vote_epoch: cluster.last_vote_epoch,
@@ -122,6 +140,7 @@ pub(crate) fn saved_node(cluster: &ClusterState, index: PeerIndex) -> SavedNode 
         id: peer.id,
         address: peer.address,
         hostname: peer.hostname.clone(),
+        shard_id: None,
         flags: peer
             .flags
             .difference(NodeFlags::MEET | NodeFlags::MIGRATE_TO),

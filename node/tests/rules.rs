@@ -13,9 +13,9 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use redrill_node::{
-    Action, Address, Body, Config, Fact, Gossip, Header, Input, LinkId, Message, MessageFlags,
-    Mono, Node, NodeFlags, NodeId, Now, Ping, SavedNode, SavedState, Seed, Slot, SlotRange,
-    SlotSet, VoteRefusal, WallMillis,
+    Action, Address, Body, ClientId, Config, ElectionReset, Engine, Fact, Gossip, Header, Input,
+    LinkId, Message, MessageFlags, Mono, Node, NodeFlags, NodeId, Now, Ping, Quirk, SavedNode,
+    SavedState, Seed, Slot, SlotRange, SlotSet, VoteRefusal, WallMillis,
 };
 
 const TIMEOUT_MS: i64 = 2000;
@@ -56,6 +56,7 @@ fn saved(myself: u8) -> SavedState {
         id: id(peer),
         address: address(peer),
         hostname: None,
+        shard_id: None,
         flags: if peer < 3 {
             NodeFlags::MASTER
         } else {
@@ -248,7 +249,7 @@ fn about_node(about: u8, flags: NodeFlags) -> Ping {
     };
     Ping {
         gossip: vec![entry],
-        hostname: None,
+        ..Ping::default()
     }
 }
 
@@ -477,6 +478,187 @@ fn a_master_without_slots_does_not_vote() {
     lone.hear_fail(2, 1);
     lone.ask_for_vote(4, 7);
     assert_eq!((lone.granted(), lone.last_refusal()), (0, None));
+}
+
+// -- engines ---------------------------------------------------------------------------------
+
+/// Every engine with a node of it, and whether it has a quirk.
+fn engines(quirk: Quirk, myself: u8) -> impl Iterator<Item = (Engine, Lone, bool)> {
+    let all = Engine::ALL.iter().copied();
+    all.map(move |engine| {
+        let lone = Lone::with(myself, |config| {
+            config.engine = engine;
+            // It never had a master's stream.
+            config.cluster_replica_validity_factor = 0;
+        });
+        (engine, lone, engine.has(quirk))
+    })
+}
+
+impl Lone {
+    fn command(&mut self, line: &str) {
+        let client = ClientId(1);
+        let peer = std::net::SocketAddr::new(ip(200), 50_000);
+        self.input(Input::ClientAccepted { client, peer });
+        let words = line.split(' ').map(|word| word.as_bytes());
+        let command: Vec<redrill_node::Word> =
+            words.map(redrill_node::Word::copy_from_slice).collect();
+        self.input(Input::Command {
+            client,
+            wire_len: redrill_node::wire::resp::command_len(&command),
+            command: command.into(),
+        });
+        self.input(Input::ClientClosed { client });
+    }
+
+    /// The delays of the elections it scheduled.
+    fn delays_ms(&self) -> Vec<i64> {
+        let delays = self.facts().into_iter().filter_map(|fact| match fact {
+            Fact::ElectionScheduled { delay_ms, .. } => Some(*delay_ms),
+            _ => None,
+        });
+        delays.collect()
+    }
+
+    fn asked(&self) -> usize {
+        let asked = |fact: &&Fact| matches!(fact, Fact::ElectionStarted { .. });
+        self.facts().into_iter().filter(asked).count()
+    }
+
+    fn reset_by(&self) -> Vec<ElectionReset> {
+        let resets = self.facts().into_iter().filter_map(|fact| match fact {
+            Fact::ElectionReset { why, .. } => Some(*why),
+            _ => None,
+        });
+        resets.collect()
+    }
+}
+
+#[test]
+fn later_engines_vote_for_one_masters_replicas_as_often_as_asked() {
+    for (engine, mut lone, new) in engines(Quirk::NoVoteGuard, 0) {
+        lone.hear_fail(2, 1);
+        lone.ask_for_vote(4, 7);
+        lone.ask_for_vote(4, 8);
+        assert_eq!(lone.granted(), if new { 2 } else { 1 }, "{engine:?}");
+        lone.ask_for_vote(4, 8);
+        let twice = Some(VoteRefusal::AlreadyVoted);
+        assert!(
+            !new || lone.last_refusal() == twice,
+            "{engine:?}: one epoch, one vote"
+        );
+    }
+}
+
+#[test]
+fn a_candidate_that_hears_its_epoch_claimed_begins_anew() {
+    for (engine, mut lone, new) in engines(Quirk::ClaimResetsElection, 3) {
+        lone.hear_fail(1, 0);
+        lone.pass_ms(1200);
+        assert_eq!(lone.asked(), 1, "{engine:?}");
+        lone.actions.clear();
+        lone.hear(2, |message| {
+            message.header.current_epoch = 7;
+            message.header.config_epoch = 7;
+        });
+        let by = id(2);
+        let claim = ElectionReset::Claim { by, epoch: 7 };
+        let wanted = if new { vec![claim] } else { vec![] };
+        assert_eq!(lone.reset_by(), wanted, "{engine:?}");
+        lone.pass_ms(1200);
+        // Otherwise it waits for twice the time an election may take.
+        assert_eq!(lone.asked(), usize::from(new), "{engine:?}");
+    }
+}
+
+#[test]
+fn replicas_of_several_failed_masters_stand_in_line_by_shard() {
+    for (engine, mut lone, new) in engines(Quirk::FailedMasterRank, 4) {
+        for about in [0, 1, 2] {
+            lone.hear_fail((about + 1) % 3, about);
+        }
+        lone.pass_ms(100);
+        let fixed_ms = if engine.has(Quirk::DelayScalesWithTimeout) {
+            TIMEOUT_MS / 30
+        } else {
+            500
+        };
+        // Master 0 comes first, master 2 later.
+        let rank_ms = if new { fixed_ms } else { 0 };
+        let delay_ms = lone.delays_ms()[0];
+        let wanted = fixed_ms + rank_ms..2 * fixed_ms + rank_ms;
+        assert!(
+            wanted.contains(&delay_ms),
+            "{engine:?}: {delay_ms} not in {wanted:?}"
+        );
+    }
+}
+
+#[test]
+fn a_rank_may_become_better_while_a_replica_waits() {
+    for (engine, mut lone, new) in engines(Quirk::RankMayImprove, 3) {
+        let sibling = |lone: &mut Lone, flags: NodeFlags| {
+            lone.hear(4, |message| {
+                message.header.replica_of = Some(id(0));
+                message.header.offset = 1000;
+                message.header.flags |= flags;
+            });
+        };
+        sibling(&mut lone, NodeFlags::empty());
+        lone.hear_fail(1, 0);
+        lone.pass_ms(100);
+        sibling(&mut lone, NodeFlags::NOFAILOVER);
+        lone.pass_ms(100);
+        let better =
+            |fact: &&Fact| matches!(fact, Fact::RankUpdated { rank: 0, added_ms } if *added_ms < 0);
+        let improved = lone.facts().into_iter().filter(better).count();
+        let in_time = engine != Engine::Valkey90 || improved > 0 || lone.asked() == 1;
+        assert!(in_time, "{engine:?}");
+        assert_eq!(improved, usize::from(new), "{engine:?}: {:?}", lone.facts());
+    }
+}
+
+#[test]
+fn a_fail_message_starts_the_delay_at_once() {
+    for (engine, mut lone, new) in engines(Quirk::FailStartsElection, 3) {
+        lone.hear_fail(1, 0);
+        assert_eq!(lone.delays_ms().len(), usize::from(new), "{engine:?}");
+        lone.pass_ms(100);
+        assert_eq!(lone.delays_ms().len(), 1, "{engine:?}");
+    }
+}
+
+#[test]
+fn a_manual_failover_does_not_wait_for_an_expired_election() {
+    for (engine, mut lone, new) in engines(Quirk::ManualFailoverResetsElection, 3) {
+        lone.hear_fail(1, 0);
+        lone.pass_ms(5500);
+        assert_eq!(
+            lone.asked(),
+            1,
+            "{engine:?}: nobody voted, and the time is over"
+        );
+        lone.actions.clear();
+        lone.command("CLUSTER FAILOVER FORCE");
+        lone.pass_ms(300);
+        assert_eq!(lone.asked(), usize::from(new), "{engine:?}");
+        let why = if new {
+            vec![ElectionReset::ManualFailover]
+        } else {
+            vec![]
+        };
+        assert_eq!(lone.reset_by(), why, "{engine:?}");
+    }
+}
+
+#[test]
+fn a_replicas_header_tells_the_epoch_of_its_master_not_its_own() {
+    for (engine, mut lone, new) in engines(Quirk::EpochFromMastersOnly, 0) {
+        lone.hear(4, |message| message.header.config_epoch = 9);
+        let view = lone.node.view();
+        let peer = view.peers().find(|peer| peer.id == id(4)).expect("known");
+        assert_eq!(peer.config_epoch, if new { 0 } else { 9 }, "{engine:?}");
+    }
 }
 
 // -- slots and epochs -----------------------------------------------------------------------

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use redrill_node::{
-    Address, Config, NodeFlags, NodeId, SavedNode, SavedState, Seed, SlotRange, SlotSet,
+    Address, Config, NodeFlags, NodeId, Quirk, SavedNode, SavedState, Seed, SlotRange, SlotSet,
 };
 
 use crate::rng::{Purpose, Stream, Streams};
@@ -139,13 +139,19 @@ impl Plan {
             .iter()
             .map(|spec| Arc::new(slot_set(&spec.slots)))
             .collect();
+        let known = Known {
+            ids: &ids,
+            addresses: &addresses,
+            slots: &slots,
+            shard_ids: &shard_ids(scenario, &streams),
+        };
         let nodes = (0..specs.len()).map(|place| {
             let address = addresses[place];
             NodePlan {
                 id: ids[place],
                 address,
                 config: config(scenario, place, address),
-                state: Arc::new(state(scenario, place, &ids, &addresses, &slots)),
+                state: Arc::new(state(scenario, place, &known)),
                 starts_us: match scenario.cluster.starts_apart_us {
                     Some(apart_us) => apart_us.saturating_mul(place as u64),
                     None => streams
@@ -267,15 +273,34 @@ fn config(scenario: &Scenario, place: usize, address: SocketAddr) -> Config {
     config
 }
 
+/// What is drawn of all nodes, by place.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    ids: &'a [NodeId],
+    addresses: &'a [SocketAddr],
+    slots: &'a [Arc<SlotSet>],
+    /// Of the shard that a master starts with; empty if the engine has none.
+    shard_ids: &'a [NodeId],
+}
+
+fn shard_ids(scenario: &Scenario, streams: &Streams) -> Vec<NodeId> {
+    if !scenario.engine.has(Quirk::ShardIds) {
+        return Vec::new();
+    }
+    (0..scenario.cluster.nodes.len() as u64)
+        .map(|place| NodeId(streams.stream(Purpose::ShardId, place).bytes()))
+        .collect()
+}
+
 /// A cluster that is formed already knows all its nodes; one that will meet starts with nodes that
 /// know themselves alone.
-fn state(
-    scenario: &Scenario,
-    place: usize,
-    ids: &[NodeId],
-    addresses: &[SocketAddr],
-    slots: &[Arc<SlotSet>],
-) -> SavedState {
+fn state(scenario: &Scenario, place: usize, known: &Known<'_>) -> SavedState {
+    let Known {
+        ids,
+        addresses,
+        slots,
+        shard_ids,
+    } = *known;
     let specs = &scenario.cluster.nodes;
     let formed = scenario.cluster.formation == Formation::Formed;
     let nodes = (0..specs.len()).filter(|&other| formed || other == place);
@@ -300,6 +325,9 @@ fn state(
                 bus_port: addresses[other].port() + BUS_PORT_ABOVE,
             },
             hostname: None,
+            shard_id: shard_ids
+                .get(specs[other].replica_of.unwrap_or(other))
+                .copied(),
             flags: role | myself,
             replica_of: master.map(|master| ids[master]),
             ping_sent_ms: 0,

@@ -47,6 +47,8 @@ pub enum Purpose {
     WeatherOutage = 16,
     /// Crashes of hosts (entity: the crash and its host).
     WeatherCrash = 17,
+    /// A shard's id (entity: the master it starts with).
+    ShardId = 18,
 }
 
 /// All random streams of one seed.

@@ -46,6 +46,9 @@ pub struct Peer {
     pub replica_of: Option<PeerIndex>,
     /// Its announced host name.
     pub hostname: Option<Box<str>>,
+    /// The id of its shard (from Redis 7.2); its own id while that is not known, and in older
+    /// engines.
+    pub shard_id: NodeId,
     /// Its replicas, in the order they were learned of.
     pub replicas: Vec<PeerIndex>,
     /// The connection it opened to this node.
@@ -66,6 +69,7 @@ impl Peer {
             id,
             address,
             hostname: None,
+            shard_id: id,
             flags,
             config_epoch: 0,
             slots: Arc::default(),

@@ -10,6 +10,7 @@ use super::cluster_text as text_of;
 use super::error::{CommandError, Outcome, text};
 use super::spec::{Flags, Spec, command, container};
 use crate::cluster::{MYSELF, PeerIndex};
+use crate::engine::Quirk;
 use crate::fact::{EpochChange, FailoverKind};
 use crate::ids::NodeId;
 use crate::reply::Reply;
@@ -111,6 +112,11 @@ const SUBCOMMANDS: &[Spec] = &[
     v3(
         command("cluster|myid", 2, ANYONE, my_id),
         "Tells the node's id.",
+    ),
+    command("cluster|myshardid", 2, ANYONE, my_shard_id).about(
+        "cluster",
+        "7.2.0",
+        "Tells the id of the node's shard.",
     ),
     varies(v3(
         command("cluster|nodes", 2, ANYONE, nodes),
@@ -215,6 +221,14 @@ fn help(call: &mut Call<'_>) -> Outcome {
 
 fn my_id(call: &mut Call<'_>) -> Outcome {
     Ok(Reply::bulk(call.node.cluster.myself().id.to_string()))
+}
+
+fn my_shard_id(call: &mut Call<'_>) -> Outcome {
+    if !call.node.has_quirk(Quirk::ShardIds) {
+        return Err(call.subcommand_syntax());
+    }
+    let shard_id = call.node.cluster.myself().shard_id;
+    Ok(Reply::bulk(shard_id.to_string()))
 }
 
 fn nodes(call: &mut Call<'_>) -> Outcome {

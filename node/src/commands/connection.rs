@@ -140,7 +140,7 @@ fn introduction(node: &Node, client: ClientId) -> Reply {
         "master"
     };
     let pairs = [
-        ("server", Reply::bulk("redis")),
+        ("server", Reply::bulk(node.config.engine.server())),
         ("version", Reply::bulk(node.config.engine.version())),
         ("proto", Reply::Integer(if resp3 { 3 } else { 2 })),
         ("id", Reply::Integer(client.0 as i64)),

@@ -100,7 +100,12 @@ fn info(call: &mut Call<'_>) -> Outcome {
 fn server(node: &Node, out: &mut Fields) {
     let now = node.wall();
     let uptime_s = now.since_ms(node.cluster.myself().created).max(0) / 1000;
-    out.put("redis_version", node.config.engine.version());
+    let engine = node.config.engine;
+    out.put("redis_version", engine.redis_version());
+    if engine.version() != engine.redis_version() {
+        out.put("server_name", engine.server());
+        out.put("valkey_version", engine.version());
+    }
     out.put("redis_mode", "cluster");
     out.put("arch_bits", 64);
     out.put("tcp_port", node.config.port);

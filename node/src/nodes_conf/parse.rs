@@ -309,11 +309,16 @@ impl Table {
 }
 
 fn node(fields: &[Word<'_>]) -> Result<SavedNode, NodesConfError> {
-    let (address, hostname) = address(fields[1])?;
+    let Place {
+        address,
+        hostname,
+        shard_id,
+    } = place(fields[1])?;
     Ok(SavedNode {
         id: fields[0].id("id", "40 lower-case hexadecimal digits")?,
         address,
         hostname,
+        shard_id,
         flags: flags(fields[2])?,
         replica_of: match fields[3].text {
             b"-" => None,
@@ -333,8 +338,16 @@ fn node(fields: &[Word<'_>]) -> Result<SavedNode, NodesConfError> {
     })
 }
 
-/// `ip:port[@bus-port][,hostname[,name=value...]]`; the last part is of later versions.
-fn address(word: Word<'_>) -> Result<(Address, Option<Box<str>>), NodesConfError> {
+/// Where a node is, and what later versions write beside that.
+struct Place {
+    address: Address,
+    hostname: Option<Box<str>>,
+    shard_id: Option<NodeId>,
+}
+
+/// `ip:port[@bus-port][,hostname[,name=value...]]`; the last part is of later versions, and only the
+/// shard is read of it.
+fn place(word: Word<'_>) -> Result<Place, NodesConfError> {
     let (place, names) = match word.split(b',') {
         Some((place, names)) => (place, Some(names)),
         None => (word, None),
@@ -359,7 +372,23 @@ fn address(word: Word<'_>) -> Result<(Address, Option<Box<str>>), NodesConfError
         port: port_number,
         bus_port,
     };
-    Ok((address, names.map_or(Ok(None), hostname)?))
+    let mut shard_id = None;
+    let mut rest = names.and_then(|names| names.split(b','));
+    while let Some((_, more)) = rest {
+        rest = more.split(b',');
+        let field = rest.map_or(more, |(field, _)| field);
+        if let Some((_, value)) = field
+            .split(b'=')
+            .filter(|(name, _)| name.text == b"shard-id")
+        {
+            shard_id = Some(value.id("shard-id", "40 lower-case hexadecimal digits")?);
+        }
+    }
+    Ok(Place {
+        address,
+        hostname: names.map_or(Ok(None), hostname)?,
+        shard_id,
+    })
 }
 
 fn ip(word: Word<'_>) -> Result<Option<IpAddr>, NodesConfError> {

@@ -170,13 +170,16 @@ fn any_id() -> impl Strategy<Value = NodeId> {
 fn any_node() -> impl Strategy<Value = SavedNode> {
     let who = (any_id(), proptest::option::of(any_id()), any::<[bool; 7]>());
     let place = (any::<Option<IpAddr>>(), any::<u16>(), any::<u16>());
-    let hostname = proptest::option::of("[a-zA-Z0-9.-]{1,30}");
+    let names = (
+        proptest::option::of("[a-zA-Z0-9.-]{1,30}"),
+        proptest::option::of(any_id()),
+    );
     let times = (0..i64::MAX, 0..i64::MAX, any::<u64>(), any::<bool>());
-    (who, place, hostname, times).prop_map(
+    (who, place, names, times).prop_map(
         |(
             (id, replica_of, flags),
             (ip, port, bus_port),
-            hostname,
+            (hostname, shard_id),
             (ping, pong, config_epoch, link_up),
         )| {
             let known = FLAG_NAMES[1..].iter().zip(flags).filter(|(_, set)| *set);
@@ -184,6 +187,7 @@ fn any_node() -> impl Strategy<Value = SavedNode> {
                 id,
                 address: Address { ip, port, bus_port },
                 hostname: hostname.map(Into::into),
+                shard_id,
                 flags: known.map(|((flag, _), _)| *flag).collect(),
                 replica_of,
                 ping_sent_ms: ping,

@@ -14,8 +14,10 @@ use crate::action::Action;
 use crate::clients;
 use crate::cluster::{MYSELF, PeerIndex};
 use crate::config::Config;
+use crate::election;
 use crate::engine::Bug;
-use crate::fact::{Fact, RoleChange};
+use crate::engine::Quirk;
+use crate::fact::{ElectionReset, Fact, RoleChange};
 use crate::ids::{ClientId, ReplicationId};
 use crate::input::CommandLine;
 use crate::manual_failover;
@@ -186,6 +188,7 @@ pub(crate) fn follow(node: &mut Node, master: PeerIndex, why: RoleChange) {
         membership::remove_replica(node, old, MYSELF);
     }
     node.cluster.myself_mut().replica_of = Some(master);
+    membership::join_shard(node, MYSELF, master);
     membership::add_replica(node, master, MYSELF);
     let id = node.cluster[master].id;
     node.note(Fact::Role {
@@ -194,6 +197,9 @@ pub(crate) fn follow(node: &mut Node, master: PeerIndex, why: RoleChange) {
     });
     set_master(node, master);
     manual_failover::reset(node);
+    if node.has_quirk(Quirk::NewMasterResetsElection) {
+        election::reset(node, ElectionReset::NewMaster);
+    }
 }
 
 /// Starts to follow a master's stream (`replicationSetMaster`).

@@ -546,6 +546,7 @@ fn state_of(host: usize, masters: usize, total: usize) -> SavedState {
                     bus_port: 16379,
                 },
                 hostname: None,
+                shard_id: None,
                 flags: role | myself,
                 replica_of: (other >= masters).then(|| id(other % masters)),
                 ping_sent_ms: 0,

@@ -468,7 +468,12 @@ fn kind_of(fact: &Fact) -> Option<(EventKind, Weight)> {
         Fact::FailureReportWithdrawn { .. } => (Kind::Recovered, Detail),
         Fact::MarkedFailing { .. } | Fact::FailReceived { .. } => (Kind::Fail, Story),
         Fact::FailCleared { .. } => (Kind::Recovered, Story),
-        Fact::ElectionScheduled { .. } | Fact::RankUpdated { .. } => (Kind::Scheduled, Story),
+        Fact::ElectionScheduled { .. }
+        | Fact::RankUpdated { .. }
+        | Fact::MasterRankUpdated { .. }
+        | Fact::ElectionReset { .. }
+        | Fact::MasterRankUpdated { .. } => (Kind::Scheduled, Story),
+        Fact::ElectionReset { .. } => (Kind::Obstacle, Story),
         Fact::ElectionStarted { .. } => (Kind::Election, Story),
         Fact::VoteGranted { .. } => (Kind::Vote, Story),
         Fact::VoteRefused { .. } => (Kind::Refusal, Story),
@@ -592,6 +597,12 @@ fn short(fact: &Fact, name: &dyn Fn(NodeId) -> String) -> Option<String> {
     }
     if let Fact::RankUpdated { rank, added_ms } = fact {
         return Some(format!("rank {rank}, {added_ms} ms later"));
+    }
+    if let Fact::MasterRankUpdated { rank, added_ms } = fact {
+        return Some(format!("failed master {rank} in line, {added_ms:+} ms"));
+    }
+    if let Fact::ElectionReset { .. } = fact {
+        return Some("begins its election anew".to_owned());
     }
     if let Fact::ElectionStarted { epoch, .. } = fact {
         return Some(format!("asks for votes, epoch {epoch}"));

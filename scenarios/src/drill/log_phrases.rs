@@ -177,6 +177,22 @@ mod tests {
                 rank: 1,
                 added_ms: 1000,
             },
+            Fact::MasterRankUpdated {
+                rank: 1,
+                added_ms: 500,
+            },
+            Fact::ElectionReset {
+                epoch: 4,
+                why: ElectionReset::Claim { by: node, epoch: 4 },
+            },
+            Fact::ElectionReset {
+                epoch: 4,
+                why: ElectionReset::NewMaster,
+            },
+            Fact::ElectionReset {
+                epoch: 4,
+                why: ElectionReset::ManualFailover,
+            },
             Fact::VoteRefused {
                 to: node,
                 epoch: 4,

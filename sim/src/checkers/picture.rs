@@ -422,6 +422,8 @@ impl<'t> Picture<'t> {
             | Fact::FailureReportWithdrawn { .. }
             | Fact::ElectionScheduled { .. }
             | Fact::RankUpdated { .. }
+            | Fact::MasterRankUpdated { .. }
+            | Fact::ElectionReset { .. }
             | Fact::VoteGranted { .. }
             | Fact::VoteRefused { .. }
             | Fact::VoteReceived { .. }

@@ -220,13 +220,14 @@ fn ping(packet: &[u8], extensions: Option<usize>) -> Result<Ping, BusError> {
     for index in 0..count {
         entries.push(gossip(packet, index)?);
     }
-    Ok(Ping {
+    let mut ping = Ping {
         gossip: entries,
-        hostname: match extensions {
-            Some(offset) => hostname(packet, offset)?,
-            None => None,
-        },
-    })
+        ..Ping::default()
+    };
+    if let Some(offset) = extensions {
+        read_extensions(packet, offset, &mut ping)?;
+    }
+    Ok(ping)
 }
 
 fn gossip(packet: &[u8], index: usize) -> Result<Gossip, BusError> {
@@ -248,23 +249,33 @@ fn gossip(packet: &[u8], index: usize) -> Result<Gossip, BusError> {
     })
 }
 
-/// The hostname among the extensions, whose lengths were checked. The last one counts; unknown
-/// types are passed over (`clusterProcessPingExtensions`).
-fn hostname(packet: &[u8], mut offset: usize) -> Result<Option<Box<str>>, BusError> {
-    let mut hostname = None;
+/// The extensions, whose lengths were checked. The last of a kind counts; unknown types, and those
+/// too short for what they say they are, are passed over (`clusterProcessPingExtensions`).
+fn read_extensions(packet: &[u8], mut offset: usize, ping: &mut Ping) -> Result<(), BusError> {
     for index in 0..get_u16(packet, at::EXTENSIONS) {
-        let end = offset + get_u32(packet, offset) as usize;
-        if get_u16(packet, offset + 4) == at::EXTENSION_HOSTNAME {
-            let start = offset + at::EXTENSION;
-            hostname = hostname_text(&packet[start..end]).map_err(|found| {
-                let field = format!("ext[{index}].hostname");
-                let expected = "letters, digits, hyphens and dots, at most 255, then NUL";
-                BusError::new(BusFault::Hostname, field, start, expected, found)
-            })?;
+        let len = get_u32(packet, offset) as usize;
+        let (start, end) = (offset + at::EXTENSION, offset + len);
+        match get_u16(packet, offset + 4) {
+            at::EXTENSION_HOSTNAME => {
+                ping.hostname = hostname_text(&packet[start..end]).map_err(|found| {
+                    let field = format!("ext[{index}].hostname");
+                    let expected = "letters, digits, hyphens and dots, at most 255, then NUL";
+                    BusError::new(BusFault::Hostname, field, start, expected, found)
+                })?;
+            }
+            at::EXTENSION_FORGOTTEN if len >= at::FORGOTTEN_EXTENSION => {
+                let forgotten = id(packet, start, || format!("ext[{index}].name"))?;
+                let ttl_s = get_u64(packet, start + at::ID_LEN);
+                ping.forgotten.push((forgotten, ttl_s));
+            }
+            at::EXTENSION_SHARD if len >= at::SHARD_EXTENSION => {
+                ping.shard_id = Some(id(packet, start, || format!("ext[{index}].shard_id"))?);
+            }
+            _ => {}
         }
         offset = end;
     }
-    Ok(hostname)
+    Ok(())
 }
 
 /// What stands before the NUL, if Redis would accept it as a host name; it reaches the state

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use bytes::{BufMut, BytesMut};
 
 use super::layout as at;
+use crate::ids::NodeId;
 use crate::message::{Body, Gossip, Header, Message, MessageFlags, Ping};
 
 /// The most entries a gossip section can count.
@@ -17,8 +18,7 @@ pub fn encoded_len(message: &Message) -> usize {
     at::HEADER
         + match &message.body {
             Body::Ping(ping) | Body::Pong(ping) | Body::Meet(ping) => {
-                ping.gossip.len().min(GOSSIP_MAX) * at::GOSSIP
-                    + announced(ping).map_or(0, at::hostname_extension_len)
+                ping.gossip.len().min(GOSSIP_MAX) * at::GOSSIP + extensions_len(ping)
             }
             Body::Fail(_) => at::ID_LEN,
             Body::Publish {
@@ -32,7 +32,7 @@ pub fn encoded_len(message: &Message) -> usize {
 
 /// Appends the packet of `message` to `out` (`clusterBuildMessageHdr` and its callers).
 ///
-/// [`MessageFlags::EXT_DATA`] is set whenever a hostname is sent. Reserved bytes are zero.
+/// [`MessageFlags::EXT_DATA`] is set whenever an extension is sent. Reserved bytes are zero.
 pub fn encode(message: &Message, out: &mut BytesMut) {
     let len = encoded_len(message);
     let start = out.len();
@@ -106,13 +106,54 @@ fn put_ping(packet: &mut [u8], ping: &Ping) {
     for (entry, gossip) in entries.chunks_exact_mut(at::GOSSIP).zip(&ping.gossip) {
         put_gossip(entry, gossip);
     }
-    if let Some(hostname) = announced(ping) {
-        put_u32(extensions, 0, at::hostname_extension_len(hostname) as u32);
-        put_u16(extensions, 4, at::EXTENSION_HOSTNAME);
-        put(extensions, at::EXTENSION, hostname.as_bytes());
-        put_u16(packet, at::EXTENSIONS, 1);
+    let count = put_extensions(extensions, ping);
+    if count > 0 {
+        put_u16(packet, at::EXTENSIONS, count);
         packet[at::MFLAGS] |= MessageFlags::EXT_DATA.bits();
     }
+}
+
+/// Writes the extensions in upstream's order (`writePingExtensions`); returns their number.
+fn put_extensions(mut left: &mut [u8], ping: &Ping) -> u16 {
+    let mut count = 0;
+    let mut next = |kind: u16, len: usize, write: &dyn Fn(&mut [u8])| {
+        let (extension, rest) = std::mem::take(&mut left).split_at_mut(len);
+        put_u32(extension, 0, len as u32);
+        put_u16(extension, 4, kind);
+        write(&mut extension[at::EXTENSION..]);
+        left = rest;
+        count += 1;
+    };
+    if let Some(hostname) = announced(ping) {
+        let len = at::hostname_extension_len(hostname);
+        next(at::EXTENSION_HOSTNAME, len, &|body| {
+            put(body, 0, hostname.as_bytes())
+        });
+    }
+    for (id, ttl_s) in forgotten(ping) {
+        next(at::EXTENSION_FORGOTTEN, at::FORGOTTEN_EXTENSION, &|body| {
+            put(body, 0, &id.to_hex());
+            put_u64(body, at::ID_LEN, *ttl_s);
+        });
+    }
+    if let Some(shard_id) = &ping.shard_id {
+        next(at::EXTENSION_SHARD, at::SHARD_EXTENSION, &|body| {
+            put(body, 0, &shard_id.to_hex());
+        });
+    }
+    count
+}
+
+fn extensions_len(ping: &Ping) -> usize {
+    announced(ping).map_or(0, at::hostname_extension_len)
+        + forgotten(ping).len() * at::FORGOTTEN_EXTENSION
+        + ping.shard_id.map_or(0, |_| at::SHARD_EXTENSION)
+}
+
+/// The forgotten nodes that go out: as many as can be counted.
+fn forgotten(ping: &Ping) -> &[(NodeId, u64)] {
+    const MOST: usize = 1 << 10;
+    &ping.forgotten[..ping.forgotten.len().min(MOST)]
 }
 
 fn put_gossip(entry: &mut [u8], gossip: &Gossip) {

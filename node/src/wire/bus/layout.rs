@@ -44,6 +44,14 @@ pub(super) const GOSSIP_PPORT: usize = 100;
 pub(super) const EXTENSION: usize = 8;
 /// `CLUSTERMSG_EXT_TYPE_HOSTNAME`
 pub(super) const EXTENSION_HOSTNAME: u16 = 0;
+/// `CLUSTERMSG_EXT_TYPE_FORGOTTEN_NODE`
+pub(super) const EXTENSION_FORGOTTEN: u16 = 2;
+/// `CLUSTERMSG_EXT_TYPE_SHARDID`
+pub(super) const EXTENSION_SHARD: u16 = 3;
+/// Length of the extension that names a forgotten node (`clusterMsgPingExtForgottenNode`).
+pub(super) const FORGOTTEN_EXTENSION: usize = EXTENSION + ID_LEN + 8;
+/// Length of the extension that names a shard (`clusterMsgPingExtShardId`).
+pub(super) const SHARD_EXTENSION: usize = EXTENSION + ID_LEN;
 
 /// Where the two texts of a published message start: after both their lengths.
 pub(super) const PUBLISH_TEXT: usize = HEADER + 8;

@@ -67,6 +67,7 @@ fn ping_with_hostname(hostname: &str) -> BytesMut {
     message.body = Body::Ping(Ping {
         gossip: Vec::new(),
         hostname: Some(hostname.into()),
+        ..Ping::default()
     });
     packet(&message)
 }
@@ -340,10 +341,17 @@ fn any_gossip() -> impl Strategy<Value = Gossip> {
 }
 
 fn any_ping() -> impl Strategy<Value = Ping> {
+    let gossip = proptest::collection::vec(any_gossip(), 0..8);
     let hostname = proptest::option::of("[a-zA-Z0-9.-]{1,255}");
-    (proptest::collection::vec(any_gossip(), 0..8), hostname).prop_map(|(gossip, hostname)| Ping {
-        gossip,
-        hostname: hostname.map(Into::into),
+    let shard_id = proptest::option::of(any_id());
+    let forgotten = proptest::collection::vec((any_id(), any::<u64>()), 0..3);
+    (gossip, hostname, shard_id, forgotten).prop_map(|(gossip, hostname, shard_id, forgotten)| {
+        Ping {
+            gossip,
+            hostname: hostname.map(Into::into),
+            shard_id,
+            forgotten,
+        }
     })
 }
 
@@ -398,8 +406,8 @@ fn any_message() -> impl Strategy<Value = Message> {
             ip,
             body,
         )| {
-            let hostname = match &body {
-                Body::Ping(ping) | Body::Pong(ping) | Body::Meet(ping) => ping.hostname.is_some(),
+            let extended = match &body {
+                Body::Ping(ping) | Body::Pong(ping) | Body::Meet(ping) => ping.has_extensions(),
                 Body::Fail(_)
                 | Body::Publish { .. }
                 | Body::FailoverAuthRequest
@@ -409,7 +417,7 @@ fn any_message() -> impl Strategy<Value = Message> {
                 | Body::Module { .. } => false,
             };
             let mut message_flags = MessageFlags::from_bits_retain(message_flags);
-            message_flags.set(MessageFlags::EXT_DATA, hostname);
+            message_flags.set(MessageFlags::EXT_DATA, extended);
             Message {
                 header: Header {
                     sender,

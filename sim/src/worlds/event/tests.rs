@@ -50,6 +50,7 @@ fn saved(myself: u16) -> SavedState {
             bus_port: 17000 + node,
         },
         hostname: None,
+        shard_id: None,
         flags: if node < 3 {
             NodeFlags::MASTER
         } else {
