@@ -80,6 +80,21 @@ impl Engine {
         }
     }
 
+    /// What it has, that bears on a failover or a drill, and redrill has not.
+    #[must_use]
+    pub const fn not_modelled(self) -> &'static [&'static str] {
+        const MIGRATIONS: &str =
+            "slot migration states are not replicated (valkey#445, valkey#586)";
+        match self {
+            Self::Redis70 | Self::Redis72 => &[],
+            Self::Valkey80 | Self::Valkey81 => &[MIGRATIONS],
+            Self::Valkey90 => &[
+                MIGRATIONS,
+                "there is no CLUSTER MIGRATESLOTS: atomic slot migration (valkey#1949) is missing",
+            ],
+        }
+    }
+
     /// Whether it has a quirk.
     #[must_use]
     pub fn has(self, quirk: Quirk) -> bool {
@@ -109,7 +124,8 @@ pub enum Quirk {
     NewMasterResetsElection,
     /// A replica of a master without slots fails over too.
     EmptyShardFailsOver,
-    /// A master without slots does not count itself when it marks a node FAIL.
+    /// A master without slots neither reports a node as failing nor counts itself when it marks one
+    /// FAIL.
     OnlyVotersMarkFail,
     /// The config epoch of a node is taken from its header only if it is a master.
     EpochFromMastersOnly,

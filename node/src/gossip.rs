@@ -215,8 +215,10 @@ pub(crate) fn take_in(node: &mut Node, sender: Option<PeerIndex>, gossip: &[Goss
 fn take_in_known(node: &mut Node, sender: Option<PeerIndex>, index: PeerIndex, entry: &Gossip) {
     const DOWN: NodeFlags = NodeFlags::FAIL.union(NodeFlags::PFAIL);
     let reported_down = entry.flags.intersects(DOWN);
+    let voters_only = node.has_quirk(Quirk::OnlyVotersMarkFail);
+    let may_report = |peer: &Peer| peer.is_master() && (peer.votes() || !voters_only);
     if let Some(sender) =
-        sender.filter(|&sender| node.cluster[sender].is_master() && index != MYSELF)
+        sender.filter(|&sender| may_report(&node.cluster[sender]) && index != MYSELF)
     {
         if reported_down {
             failure::report(node, index, sender);

@@ -57,6 +57,23 @@ fn quirks_only_ever_come_in() {
 }
 
 #[test]
+fn the_docs_name_every_quirk_with_its_engine_and_its_reference() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/engines.md");
+    let docs = std::fs::read_to_string(path).expect("the docs");
+    for quirk in Quirk::ALL {
+        let (name, since) = (quirk.name(), quirk.since().name());
+        let row = format!("| `{name}` | `{since}` | {} |", quirk.reference());
+        assert!(docs.contains(&row), "{row}");
+    }
+    for engine in Engine::ALL {
+        assert!(
+            docs.contains(&format!("| {} |", engine.version())),
+            "{engine:?}"
+        );
+    }
+}
+
+#[test]
 fn every_engine_replaces_a_killed_master_and_tells_its_version() {
     for engine in Engine::ALL {
         let mut cluster = formed(*engine, 3, 1);

@@ -572,6 +572,44 @@ fn a_candidate_that_hears_its_epoch_claimed_begins_anew() {
 }
 
 #[test]
+fn a_late_vote_of_an_election_that_was_given_up_counts_for_the_next() {
+    // As upstream from Valkey 8.1: the epoch of the election changes only with the next request.
+    for (engine, mut lone, new) in engines(Quirk::ClaimResetsElection, 3) {
+        lone.hear_fail(1, 0);
+        lone.pass_ms(1200);
+        lone.hear(2, |message| {
+            message.header.current_epoch = 7;
+            message.header.config_epoch = 7;
+        });
+        let vote = |lone: &mut Lone, from: u8, epoch: u64| {
+            lone.hear(from, |message| {
+                message.header.current_epoch = epoch;
+                message.header.config_epoch = if from == 2 { 7 } else { 2 };
+                message.body = Body::FailoverAuthAck;
+            });
+        };
+        vote(&mut lone, 1, 7);
+        lone.pass_ms(1200);
+        if new {
+            assert_eq!(lone.asked(), 2, "{engine:?}");
+            vote(&mut lone, 2, 8);
+        }
+        let won = |fact: &&Fact| {
+            matches!(
+                fact,
+                Fact::ElectionWon {
+                    epoch: 8,
+                    votes: 2,
+                    ..
+                }
+            )
+        };
+        let wins = lone.facts().into_iter().filter(won).count();
+        assert_eq!(wins, usize::from(new), "{engine:?}: {:?}", lone.facts());
+    }
+}
+
+#[test]
 fn replicas_of_several_failed_masters_stand_in_line_by_shard() {
     for (engine, mut lone, new) in engines(Quirk::FailedMasterRank, 4) {
         for about in [0, 1, 2] {

@@ -189,6 +189,35 @@ fn every_shell_gets_its_completions() {
 }
 
 #[test]
+fn check_tells_what_an_engine_changes_and_what_it_lacks_here() {
+    let folder = folder();
+    write(&folder, "mine.toml", "");
+    let check = |engine: &str| {
+        let done = redrill(folder.path(), &["check", "mine.toml", "--engine", engine]);
+        assert_eq!((done.code, done.err.as_str()), (0, ""), "{engine}");
+        done.out
+    };
+    assert!(!check("redis-7.0").contains("unlike"));
+    assert!(check("redis-7.2").contains("unlike redis-7.0: shard-ids, gossips-forget,"));
+    let newest = check("valkey-9.0");
+    assert!(newest.contains("delay-scales-with-timeout"), "{newest}");
+    assert!(
+        newest.contains("not as in valkey-9.0: there is no CLUSTER MIGRATESLOTS"),
+        "{newest}"
+    );
+    let done = redrill(
+        folder.path(),
+        &["run", "mine.toml", "--engine", "redis-6.2"],
+    );
+    assert_eq!(done.code, 2);
+    assert!(
+        done.err.contains("possible values: redis-7.0, redis-7.2"),
+        "{}",
+        done.err
+    );
+}
+
+#[test]
 fn check_tells_the_weather_in_words() {
     let folder = folder();
     for file in ["weather.toml", "pauses.csv", "rtt.csv"] {

@@ -23,6 +23,26 @@ fn the_lower_of_two_timeouts_is_the_quicker_failover() {
 }
 
 #[test]
+fn every_drill_of_the_library_passes_with_every_engine() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("drills");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        // The long ones are for `redrill sweep`, and name their engine there.
+        let stem = path.file_stem().unwrap().to_str().unwrap();
+        if path.extension().is_none_or(|ending| ending != "toml") || stem.starts_with("tune-") {
+            continue;
+        }
+        for engine in ["redis-7.2", "valkey-8.0", "valkey-8.1", "valkey-9.0"] {
+            let drill = Drill::from_file(&path).unwrap();
+            let drill = drill.set(&format!("engine={engine}")).unwrap();
+            let outcome = drill.seeds(0..5).run().unwrap();
+            let failures = &outcome.summary.failures;
+            assert!(outcome.passed(), "{engine}, {stem}: {failures:#?}");
+        }
+    }
+}
+
+#[test]
 fn a_timeout_fit_for_the_network_replaces_no_healthy_master() {
     let low = Path::new(env!("CARGO_MANIFEST_DIR")).join("drills/timeout-too-low.toml");
     let drill = Drill::from_file(&low).unwrap();

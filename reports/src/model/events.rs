@@ -470,8 +470,6 @@ fn kind_of(fact: &Fact) -> Option<(EventKind, Weight)> {
         Fact::FailCleared { .. } => (Kind::Recovered, Story),
         Fact::ElectionScheduled { .. }
         | Fact::RankUpdated { .. }
-        | Fact::MasterRankUpdated { .. }
-        | Fact::ElectionReset { .. }
         | Fact::MasterRankUpdated { .. } => (Kind::Scheduled, Story),
         Fact::ElectionReset { .. } => (Kind::Obstacle, Story),
         Fact::ElectionStarted { .. } => (Kind::Election, Story),
@@ -553,6 +551,8 @@ const fn about(fact: &Fact) -> Option<NodeId> {
         }
         | Fact::ClusterState { .. }
         | Fact::RankUpdated { .. }
+        | Fact::MasterRankUpdated { .. }
+        | Fact::ElectionReset { .. }
         | Fact::FailoverUnable { .. }
         | Fact::ManualFailoverAccepted { .. }
         | Fact::ManualFailoverOffset { .. }

@@ -2,12 +2,12 @@
 
 use redrill::Drill;
 
-use super::{CheckArguments, Exit, output};
+use super::{CheckArguments, Exit, changes, output};
 
 pub(crate) fn check(arguments: &CheckArguments) -> Exit {
     let mut exit = Exit::Pass;
     for (place, path) in arguments.drills.iter().enumerate() {
-        match Drill::from_file_with(path, &arguments.set) {
+        match Drill::from_file_with(path, &changes(arguments.engine, &arguments.set)) {
             Ok(drill) => {
                 output::warnings(drill.warnings());
                 if !arguments.quiet {

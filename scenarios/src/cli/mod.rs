@@ -20,6 +20,7 @@ use std::path::PathBuf;
 use clap::{CommandFactory, Parser, Subcommand};
 use redrill::import::ZoneRule;
 use redrill::sim::WorldKind;
+use redrill_node::Engine;
 
 pub(crate) use exit::Exit;
 
@@ -67,6 +68,9 @@ pub(crate) struct RunArguments {
     /// The world it runs in.
     #[arg(long, value_name = "WORLD", value_parser = WorldParser)]
     world: Option<WorldKind>,
+    /// The engine whose behaviour the nodes have, in place of the drill's.
+    #[arg(long, value_name = "ENGINE", value_parser = EngineParser)]
+    engine: Option<Engine>,
     /// Change a value of the drill, as in config.cluster-node-timeout=2000.
     #[arg(long, value_name = "PATH=VALUE")]
     set: Vec<String>,
@@ -234,12 +238,51 @@ impl clap::builder::TypedValueParser for WorldParser {
     }
 }
 
+/// Reads an engine by its name.
+#[derive(Clone, Copy)]
+struct EngineParser;
+
+impl clap::builder::TypedValueParser for EngineParser {
+    type Value = Engine;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &std::ffi::OsStr,
+    ) -> Result<Engine, clap::Error> {
+        let names = Engine::ALL.iter().map(|engine| engine.name());
+        let names = clap::builder::PossibleValuesParser::new(names);
+        let name = names.parse_ref(command, argument, value)?;
+        let engine = Engine::ALL.iter().find(|engine| engine.name() == name);
+        engine
+            .copied()
+            .ok_or_else(|| clap::Error::new(clap::error::ErrorKind::InvalidValue))
+    }
+
+    fn possible_values(
+        &self,
+    ) -> Option<Box<dyn Iterator<Item = clap::builder::PossibleValue> + '_>> {
+        let names = Engine::ALL.iter().map(|engine| engine.name());
+        Some(Box::new(names.map(clap::builder::PossibleValue::new)))
+    }
+}
+
+/// The changes of a drill that the options ask for.
+fn changes(engine: Option<Engine>, set: &[String]) -> Vec<String> {
+    let engine = engine.map(|engine| format!("engine={}", engine.name()));
+    engine.into_iter().chain(set.iter().cloned()).collect()
+}
+
 /// Read a drill, tell its mistakes, and say in words what a run will do.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CheckArguments {
     /// The drill files.
     #[arg(required = true, value_name = "DRILL.toml")]
     drills: Vec<PathBuf>,
+    /// The engine whose behaviour the nodes have, in place of the drill's.
+    #[arg(long, value_name = "ENGINE", value_parser = EngineParser)]
+    engine: Option<Engine>,
     /// Change a value of the drill, as in config.cluster-node-timeout=2000.
     #[arg(long, value_name = "PATH=VALUE")]
     set: Vec<String>,

@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use redrill::reports::summary::{DrillOutcome, RunSummary, Summary};
 use redrill::{Drill, Ended, NothingRan, Outcome};
 
-use super::{Exit, Format, RunArguments, files, human, output};
+use super::{Exit, Format, RunArguments, changes, files, human, output};
 
 /// Seeds that fail and get files of their own under `--out`.
 const FAILURES_WITH_FILES: usize = 5;
@@ -36,7 +36,8 @@ impl FromStr for Seeds {
 }
 
 pub(crate) fn run(arguments: &RunArguments) -> Exit {
-    let drill = match Drill::from_file_with(&arguments.drill, &arguments.set) {
+    let changes = changes(arguments.engine, &arguments.set);
+    let drill = match Drill::from_file_with(&arguments.drill, &changes) {
         Ok(drill) => drill,
         Err(bad) => {
             output::bad_drill(&bad);

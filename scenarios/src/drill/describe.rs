@@ -4,6 +4,7 @@ mod weather;
 
 use std::fmt::Write;
 
+use redrill_node::Quirk;
 use redrill_sim::scenario::{
     CrashKind, Formation, Keys, Latency, Measure, Scenario, Selector, StallKind, Step, StepAction,
     StepExpectation, Trigger,
@@ -66,6 +67,16 @@ fn cluster(scenario: &Scenario) -> String {
         plural(cluster.nodes.len() - masters, "replica"),
         scenario.engine.name(),
     );
+    let quirks = Quirk::ALL
+        .iter()
+        .filter(|quirk| scenario.engine.has(**quirk));
+    let quirks: Vec<&str> = quirks.map(|quirk| quirk.name()).collect();
+    if !quirks.is_empty() {
+        let _ = writeln!(text, "  unlike redis-7.0: {}", quirks.join(", "));
+    }
+    for missing in scenario.engine.not_modelled() {
+        let _ = writeln!(text, "  not as in {}: {missing}", scenario.engine.name());
+    }
     for (index, zone) in cluster.zones.iter().enumerate() {
         let nodes = cluster.nodes.iter().filter(|node| node.zone == index);
         let nodes: Vec<String> = nodes

@@ -121,7 +121,8 @@ fn wildcard(text: &str, varies: impl Fn(&str) -> bool) -> String {
 #[cfg(test)]
 mod tests {
     use redrill_node::{
-        EpochChange, Fact, FailoverKind, NodeId, RoleChange, StateReason, VoteRefusal,
+        ElectionReset, EpochChange, Fact, FailoverKind, NodeId, RoleChange, StateReason,
+        VoteRefusal,
     };
     use redrill_sim::scenario::{Cluster, Formation};
 

@@ -11,15 +11,16 @@
 //!   1.5 NT + 0.5 s with the slack of turns and packets;
 //! - agreement: each master hears from each other within NT/2, and suspicion travels in every
 //!   packet: + NT/2 + 0.5 s;
-//! - election: one tick to schedule, 500 + 500 ms and 1000 ms a rank, one tick to start: + 1.7 s +
-//!   rank; a replica that tried before waits 4 NT, at least 4 s, from that try on;
+//! - election: one tick to schedule, 500 + 500 ms and 1000 ms a rank (engines with shorter delays are
+//!   held to the same; from Valkey 8.1 500 ms for each other silent master), one tick to start:
+//!   + 1.7 s + rank; a replica that tried before waits 4 NT, at least 4 s, from that try on;
 //! - win: at once; but votes may be split between replicas and between shards that ask in the same
 //!   epoch, and then it takes the wait of 4 NT again. Two waits are allowed for each rival, one
 //!   without rivals.
 
 use std::collections::BTreeMap;
 
-use redrill_node::Fact;
+use redrill_node::{Fact, Quirk};
 
 use super::slot_map::slots_in_words;
 use super::{Checker, Code, Findings, Picture};
@@ -69,6 +70,8 @@ struct Deadlines {
 const SLACK_US: u64 = 500_000;
 const ELECTION_DELAY_US: u64 = 1_000_000;
 const RANK_DELAY_US: u64 = 1_000_000;
+/// For each failed master whose replicas ask first (from Valkey 8.1).
+const MASTER_RANK_DELAY_US: u64 = 500_000;
 const TWO_TICKS_US: u64 = 200_000;
 /// After a start, a heal or a resume: links come back (SYN is retried after 1, 3 and 7 s).
 const SETTLE_US: u64 = 8_000_000;
@@ -324,11 +327,14 @@ impl Liveness {
         let from_us = since_us.max(settled_us.unwrap_or(0)).max(picture.now_us());
         let rivals = (replicas.len() - 1 + 2 * (silent - 1)) as u64;
         let ranks = siblings.saturating_sub(1) as u64;
+        let in_line = picture.header().engine.has(Quirk::FailedMasterRank);
+        let masters_first = if in_line { silent as u64 - 1 } else { 0 };
         let tried_us = replicas
             .iter()
             .filter_map(|replica| self.scheduled_us.get(replica))
             .max();
-        let deadlines = deadlines(picture, from_us, ranks, rivals, tried_us.copied());
+        let delays = (ranks, masters_first);
+        let deadlines = deadlines(picture, from_us, delays, rivals, tried_us.copied());
         if !data_stay_young(picture, since_us, deadlines.election_us) {
             return None;
         }
@@ -379,13 +385,17 @@ impl Outage {
 fn deadlines(
     picture: &Picture<'_>,
     from_us: u64,
-    ranks: u64,
+    (ranks, masters_first): (u64, u64),
     rivals: u64,
     tried_us: Option<u64>,
 ) -> Deadlines {
     let timeout_us = picture.node_timeout_us();
     let retry_us = (4 * timeout_us).max(4_000_000);
-    let delay_us = ELECTION_DELAY_US + ranks * RANK_DELAY_US + TWO_TICKS_US + SLACK_US;
+    let delay_us = ELECTION_DELAY_US
+        + ranks * RANK_DELAY_US
+        + masters_first * MASTER_RANK_DELAY_US
+        + TWO_TICKS_US
+        + SLACK_US;
     let detection_us = from_us + timeout_us + timeout_us / 2 + SLACK_US;
     let agreement_us = detection_us + timeout_us / 2 + SLACK_US;
     let earliest_us = tried_us.map_or(0, |tried_us| tried_us + retry_us);
