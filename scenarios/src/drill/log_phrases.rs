@@ -21,6 +21,12 @@ const LINES: &[&str] = &[
      time.",
     "Start of election delayed for _ milliseconds (rank #_, offset _).",
     "Replica rank updated to #_, added _ milliseconds of delay.",
+    "Failed primary rank updated to #_, added _ milliseconds of delay.",
+    "Failover election in progress for epoch _, but received a claim from node _ with an equal or \
+     higher epoch _. Resetting the election since we cannot win an election in the past.",
+    "Failover election for epoch _ forgotten: I have a new master.",
+    "Failover election in progress for epoch _, but received a new manual failover. Resetting the \
+     election.",
     "Starting a failover election for epoch _.",
     "Failover auth granted to _ for epoch _",
     "Failover auth denied to _: reqEpoch (_) < curEpoch(_)",
