@@ -83,7 +83,7 @@ impl ClusterState {
             return NEVER;
         }
         let Some(ping_sent) = peer.ping_sent() else {
-            let stale = peer.pong_received.plus_ms(timeout_ms / 2 + 1);
+            let stale = peer.pong_received().plus_ms(timeout_ms / 2 + 1);
             return peer.link.map_or(NEVER, |_| stale);
         };
         let link = peer.link.and_then(|link| self.link(link));

@@ -6,10 +6,8 @@ mod peer;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use indexmap::IndexMap;
-use rustc_hash::FxBuildHasher;
-
 use crate::attention::Attention;
+use crate::id_map::IdMap;
 use crate::ids::{LinkId, NodeId};
 use crate::message::MessageKind;
 use crate::slot::{SLOT_COUNT, Slot, SlotSet};
@@ -46,7 +44,7 @@ pub struct ClusterState {
     /// Grows with every change of roles, failures or ownership.
     pub(crate) topology: u64,
     owned_count: usize,
-    links: IndexMap<LinkId, Link, FxBuildHasher>,
+    links: IdMap<Link>,
     owners: Box<[u16; SLOT_COUNT]>,
     /// Slots whose owner no longer claims them (`owner_not_claiming_slot`, from 7.0.13).
     pub(crate) unclaimed_by_owner: SlotSet,
@@ -119,7 +117,7 @@ impl ClusterState {
             owned_count: 0,
             peers: vec![myself],
             vacant: Vec::new(),
-            links: IndexMap::default(),
+            links: IdMap::default(),
             owners: Box::new([NOBODY; SLOT_COUNT]),
             unclaimed_by_owner: SlotSet::new(),
             migrating: BTreeMap::new(),
@@ -214,7 +212,7 @@ impl ClusterState {
         self.peers
             .iter()
             .enumerate()
-            .filter(|(_, peer)| !peer.vacant)
+            .filter(|(_, peer)| !peer.is_vacant())
             .map(|(index, peer)| (PeerIndex(index as u16), peer))
     }
 
@@ -222,7 +220,7 @@ impl ClusterState {
     #[must_use]
     pub fn get(&self, index: PeerIndex) -> Option<&Peer> {
         let peer = self.peers.get(usize::from(index.0))?;
-        (!peer.vacant).then_some(peer)
+        (!peer.is_vacant()).then_some(peer)
     }
 
     /// A place drawn by `random`, which returns a number below its argument
@@ -235,7 +233,7 @@ impl ClusterState {
         if self.buckets.is_full() {
             self.buckets.double();
             for (place, known) in (0..).map(PeerIndex).zip(&self.peers) {
-                if !known.vacant {
+                if !known.is_vacant() {
                     self.buckets.insert(known.id, place);
                 }
             }
@@ -344,7 +342,7 @@ impl ClusterState {
     /// A bus connection.
     #[must_use]
     pub fn link(&self, link: LinkId) -> Option<&Link> {
-        self.links.get(&link)
+        self.links.get(link.0)
     }
 
     /// Every bus connection, in no particular order.
@@ -360,15 +358,15 @@ impl ClusterState {
     }
 
     pub(crate) fn link_mut(&mut self, link: LinkId) -> Option<&mut Link> {
-        self.links.get_mut(&link)
+        self.links.get_mut(link.0)
     }
 
     pub(crate) fn add_link(&mut self, link: Link) {
-        self.links.insert(link.id, link);
+        self.links.insert(link.id.0, link);
     }
 
     pub(crate) fn remove_link(&mut self, link: LinkId) -> Option<Link> {
-        self.links.swap_remove(&link)
+        self.links.remove(link.0)
     }
 
     /// Votes needed for a majority of the masters with slots.
@@ -383,7 +381,7 @@ impl std::ops::Index<PeerIndex> for ClusterState {
 
     fn index(&self, index: PeerIndex) -> &Peer {
         let peer = &self.peers[usize::from(index.0)];
-        debug_assert!(!peer.vacant, "peer {} was removed", index.0);
+        debug_assert!(!peer.is_vacant(), "peer {} was removed", index.0);
         peer
     }
 }
@@ -391,7 +389,7 @@ impl std::ops::Index<PeerIndex> for ClusterState {
 impl std::ops::IndexMut<PeerIndex> for ClusterState {
     fn index_mut(&mut self, index: PeerIndex) -> &mut Peer {
         let peer = &mut self.peers[usize::from(index.0)];
-        debug_assert!(!peer.vacant, "peer {} was removed", index.0);
+        debug_assert!(!peer.is_vacant(), "peer {} was removed", index.0);
         peer
     }
 }

@@ -234,8 +234,8 @@ fn take_in_known(node: &mut Node, sender: Option<PeerIndex>, index: PeerIndex, e
         let pong = WallMillis(i64::from(entry.pong_received_s) * 1000);
         let limit = node.wall().plus_ms(PONG_TOLERANCE_MS);
         let known = &mut node.cluster[index];
-        if pong <= limit && pong > known.pong_received {
-            known.pong_received = pong;
+        if pong <= limit && pong > known.pong_received() {
+            known.set_pong_received(pong);
         }
     }
     let known = &node.cluster[index];
@@ -320,7 +320,7 @@ fn entry(peer: &Peer) -> Gossip {
     Gossip {
         node: peer.id,
         ping_sent_s: peer.ping_sent().map_or(0, |sent| (sent.0 / 1000) as u32),
-        pong_received_s: (peer.pong_received.0 / 1000) as u32,
+        pong_received_s: (peer.pong_received().0 / 1000) as u32,
         address: peer.address,
         plain_port: 0,
         flags: peer.flags,
@@ -393,8 +393,8 @@ fn ping_one_at_random(node: &mut Node) {
         {
             continue;
         }
-        if oldest.is_none_or(|(pong, _)| pong > peer.pong_received) {
-            oldest = Some((peer.pong_received, link));
+        if oldest.is_none_or(|(pong, _)| pong > peer.pong_received()) {
+            oldest = Some((peer.pong_received(), link));
         }
     }
     if let Some((_, link)) = oldest {
@@ -431,7 +431,8 @@ fn visit(node: &mut Node, index: PeerIndex) -> bool {
     }
     let peer = &node.cluster[index];
     if let Some(link) = peer.link {
-        let stale = peer.ping_sent().is_none() && now.since_ms(peer.pong_received) > timeout_ms / 2;
+        let stale =
+            peer.ping_sent().is_none() && now.since_ms(peer.pong_received()) > timeout_ms / 2;
         let paused_for_it = node.cluster.myself().is_master() && node.manual_failover.is_for(index);
         if stale || paused_for_it {
             send_ping(node, link, PingKind::Ping);

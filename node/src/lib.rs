@@ -17,6 +17,7 @@ mod epoch;
 mod fact;
 mod failure;
 mod gossip;
+pub mod id_map;
 mod ids;
 mod input;
 mod log_words;

@@ -459,7 +459,7 @@ pub(crate) fn reset(node: &mut Node, hard: bool) {
 pub(crate) fn heard_pong(node: &mut Node, index: PeerIndex) {
     let now = node.wall();
     let peer = &mut node.cluster[index];
-    peer.pong_received = now;
+    peer.set_pong_received(now);
     peer.set_ping_sent(None);
     failure::reachable_again(node, index);
     node.cluster.attend(index);

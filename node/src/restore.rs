@@ -146,7 +146,7 @@ pub(crate) fn saved_node(cluster: &ClusterState, index: PeerIndex) -> SavedNode 
             .difference(NodeFlags::MEET | NodeFlags::MIGRATE_TO),
         replica_of: peer.replica_of.map(id),
         ping_sent_ms: peer.ping_sent().map_or(0, |sent| sent.0),
-        pong_received_ms: peer.pong_received.0,
+        pong_received_ms: peer.pong_received().0,
         config_epoch: config_epoch_shown(cluster, peer),
         link_up: index == MYSELF || peer.link.is_some(),
         slots: Arc::clone(&peer.slots),
@@ -235,11 +235,9 @@ fn peer(saved: &SavedNode, address: Address, now: WallMillis) -> Peer {
     peer.hostname.clone_from(&saved.hostname);
     // Saved times are not trusted: they only tell whether there was one.
     peer.set_ping_sent((saved.ping_sent_ms != 0).then_some(now));
-    peer.pong_received = if saved.pong_received_ms == 0 {
-        WallMillis(0)
-    } else {
-        now
-    };
+    if saved.pong_received_ms != 0 {
+        peer.set_pong_received(now);
+    }
     peer.config_epoch = if saved.replica_of.is_some() {
         0
     } else {

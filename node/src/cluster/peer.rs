@@ -10,9 +10,8 @@ use crate::time::WallMillis;
 
 /// What is known of one node (`clusterNode`).
 ///
-/// The fields that gossip touches come first and share a cache line, and what the cron looks at
-/// fills the second: a large cluster spends most of its time waiting for them to come out of
-/// memory.
+/// What gossip touches fills one cache line, and nothing else is in the table: a large cluster
+/// spends most of its time waiting for it to come out of memory.
 #[derive(Clone, Debug)]
 #[repr(C, align(64))]
 pub struct Peer {
@@ -22,12 +21,16 @@ pub struct Peer {
     pub address: Address,
     /// Its id; made up while in handshake.
     pub id: NodeId,
-    /// Whether this place of the table is empty.
-    pub(super) vacant: bool,
     /// When its last pong arrived, or was heard of; 0 at first.
-    pub pong_received: WallMillis,
+    pong_received: Stamp,
     /// When the ping was sent that waits for its pong; 0: none does.
-    ping_sent: WallMillis,
+    ping_sent: Stamp,
+    details: Box<Details>,
+}
+
+/// What is known of one node and is not in every gossip section.
+#[derive(Clone, Debug)]
+pub struct Details {
     /// The connection this node opened to it.
     pub link: Option<LinkId>,
     /// When the cron looks at it next.
@@ -63,31 +66,67 @@ pub struct Peer {
     pub orphaned_time: Option<WallMillis>,
 }
 
+/// Milliseconds since the Unix epoch in 48 bits, for as long as there will be clusters.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Stamp([u8; 6]);
+
+impl Stamp {
+    const ZERO: Self = Self([0; 6]);
+
+    /// What no time gives: marks an empty place of the table.
+    const NEVER: Self = Self([u8::MAX; 6]);
+
+    fn new(time: WallMillis) -> Self {
+        let [a, b, c, d, e, f, ..] = time.0.clamp(0, (1 << 48) - 2).to_le_bytes();
+        Self([a, b, c, d, e, f])
+    }
+
+    const fn time(self) -> WallMillis {
+        let [a, b, c, d, e, f] = self.0;
+        WallMillis(i64::from_le_bytes([a, b, c, d, e, f, 0, 0]))
+    }
+}
+
+impl std::ops::Deref for Peer {
+    type Target = Details;
+
+    fn deref(&self) -> &Details {
+        &self.details
+    }
+}
+
+impl std::ops::DerefMut for Peer {
+    fn deref_mut(&mut self) -> &mut Details {
+        &mut self.details
+    }
+}
+
 impl Peer {
     pub(crate) fn new(id: NodeId, flags: NodeFlags, address: Address, now: WallMillis) -> Self {
         Self {
             id,
             address,
-            hostname: None,
-            shard_id: id,
             flags,
-            config_epoch: 0,
-            slots: Arc::default(),
-            replica_of: None,
-            replicas: Vec::new(),
-            created: now,
-            ping_sent: WallMillis(0),
-            pong_received: WallMillis(0),
-            data_received: WallMillis(0),
-            fail_time: WallMillis(0),
-            voted_time: WallMillis(0),
-            orphaned_time: None,
-            offset: 0,
-            offset_time: WallMillis(0),
-            link: None,
-            inbound_link: None,
-            look_at: WallMillis(i64::MAX),
-            vacant: false,
+            ping_sent: Stamp::ZERO,
+            pong_received: Stamp::ZERO,
+            details: Box::new(Details {
+                hostname: None,
+                shard_id: id,
+                config_epoch: 0,
+                slots: Arc::default(),
+                replica_of: None,
+                replicas: Vec::new(),
+                created: now,
+                data_received: WallMillis(0),
+                fail_time: WallMillis(0),
+                voted_time: WallMillis(0),
+                orphaned_time: None,
+                offset: 0,
+                offset_time: WallMillis(0),
+                link: None,
+                inbound_link: None,
+                look_at: WallMillis(i64::MAX),
+            }),
         }
     }
 
@@ -99,15 +138,31 @@ impl Peer {
             bus_port: 0,
         };
         Self {
-            vacant: true,
+            pong_received: Stamp::NEVER,
             ..Self::new(NodeId::ZERO, NodeFlags::empty(), nowhere, WallMillis(0))
         }
+    }
+
+    /// Whether this place of the table is empty.
+    pub(super) fn is_vacant(&self) -> bool {
+        self.pong_received == Stamp::NEVER
+    }
+
+    /// When its last pong arrived, or was heard of; 0 at first.
+    #[must_use]
+    pub const fn pong_received(&self) -> WallMillis {
+        self.pong_received.time()
+    }
+
+    /// Notes when its last pong arrived, or was heard of. Times before 1970 count as 0.
+    pub(crate) fn set_pong_received(&mut self, received: WallMillis) {
+        self.pong_received = Stamp::new(received);
     }
 
     /// When the ping was sent that waits for its pong.
     #[must_use]
     pub const fn ping_sent(&self) -> Option<WallMillis> {
-        match self.ping_sent {
+        match self.ping_sent.time() {
             WallMillis(0) => None,
             sent => Some(sent),
         }
@@ -115,7 +170,7 @@ impl Peer {
 
     /// Notes that a ping waits for its pong since a time, or that none does.
     pub(crate) fn set_ping_sent(&mut self, sent: Option<WallMillis>) {
-        self.ping_sent = sent.unwrap_or(WallMillis(0));
+        self.ping_sent = Stamp::new(sent.unwrap_or(WallMillis(0)));
     }
 
     /// Whether it is a master.
@@ -152,5 +207,23 @@ impl Peer {
     #[must_use]
     pub fn votes(&self) -> bool {
         self.is_master() && !self.slots.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_fills_one_cache_line() {
+        assert_eq!(size_of::<Peer>(), 64);
+    }
+
+    #[test]
+    fn a_stamp_gives_back_the_time_it_was_made_of() {
+        for ms in [0, 1, 1_795_249_377_522, (1 << 48) - 2] {
+            assert_eq!(Stamp::new(WallMillis(ms)).time(), WallMillis(ms));
+        }
+        assert_eq!(Stamp::new(WallMillis(-1)).time(), WallMillis(0));
     }
 }

@@ -1,9 +1,8 @@
 //! One direction of a connection: the sender's kernel, what is under way, the receiver's kernel.
 
-use std::collections::VecDeque;
-
 use super::acknowledge::Acknowledger;
 use super::{End, NEVER, RECEIVE_BUFFER_BYTES, Road};
+use crate::fifo::Fifo;
 use crate::network::Transit;
 
 /// The least time after which a segment is sent again (`TCP_RTO_MIN`).
@@ -54,7 +53,7 @@ pub(super) struct Flow {
     edge: u64,
     sent_at_us: u64,
     resend_at_us: u64,
-    under_way: VecDeque<UnderWay>,
+    under_way: Fifo<UnderWay>,
     /// When the first of it arrives.
     arrives_at_us: u64,
     arrived: u64,
@@ -119,7 +118,7 @@ impl Flow {
             edge: RECEIVE_BUFFER_BYTES,
             sent_at_us: 0,
             resend_at_us: NEVER,
-            under_way: VecDeque::new(),
+            under_way: Fifo::new(),
             arrives_at_us: NEVER,
             arrived: 0,
             read: 0,

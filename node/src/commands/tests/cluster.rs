@@ -81,7 +81,7 @@ fn cluster_nodes_shows_every_kind_of_node_and_slot() {
     cluster[replica].replica_of = Some(MYSELF);
     cluster.myself_mut().replicas.push(replica);
     cluster[replica].hostname = Some("two.example".into());
-    cluster[replica].pong_received = WallMillis(1_795_249_377_522);
+    cluster[replica].set_pong_received(WallMillis(1_795_249_377_522));
     cluster[failed].set_ping_sent(Some(WallMillis(1_795_249_384_056)));
     cluster[failed].config_epoch = 2;
     cluster.set_owner(5, Some(failed));

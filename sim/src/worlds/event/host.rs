@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use redrill_node::{Action, ClientId, LinkId, Node};
-use rustc_hash::FxBuildHasher;
+use redrill_node::id_map::IdMap;
+use redrill_node::{Action, LinkId, Node};
 
 use super::connections::WireIndex;
 use crate::tcp::Side;
@@ -29,8 +29,8 @@ pub(super) struct Host {
     /// Until when the poll sleeps if nothing happens.
     pub(super) poll_until_us: u64,
     /// Where the node's links and clients are.
-    pub(super) links: Table<LinkId>,
-    pub(super) clients: Table<ClientId>,
+    pub(super) links: IdMap<(WireIndex, Side)>,
+    pub(super) clients: IdMap<(WireIndex, Side)>,
     pub(super) master: Option<(WireIndex, Side)>,
     pub(super) next_link: u64,
     pub(super) next_client: u64,
@@ -39,9 +39,6 @@ pub(super) struct Host {
     /// What its wall clock is ahead of the run's, ms.
     pub(super) clock_ahead_ms: i64,
 }
-
-/// Descriptors by the id the node knows them by.
-pub(super) type Table<Id> = indexmap::IndexMap<Id, (WireIndex, Side), FxBuildHasher>;
 
 /// What a process's event loop is doing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -81,8 +78,8 @@ impl Host {
             turn_at_us: u64::MAX,
             timer_at_us: u64::MAX,
             poll_until_us: u64::MAX,
-            links: Table::default(),
-            clients: Table::default(),
+            links: IdMap::default(),
+            clients: IdMap::default(),
             master: None,
             next_link: 1,
             next_client: 1,

@@ -321,7 +321,7 @@ impl Kernel {
             Port::Bus => {
                 let link = LinkId(host.next_link);
                 host.next_link += 2;
-                host.links.insert(link, (wire, Side::Accepter));
+                host.links.insert(link.0, (wire, Side::Accepter));
                 (
                     End::Link(node, link),
                     Input::LinkAccepted { link, peer, local },
@@ -330,7 +330,7 @@ impl Kernel {
             Port::Client => {
                 let client = ClientId(host.next_client);
                 host.next_client += 1;
-                host.clients.insert(client, (wire, Side::Accepter));
+                host.clients.insert(client.0, (wire, Side::Accepter));
                 let peer = SocketAddr::new(peer, EPHEMERAL_PORT);
                 (
                     End::Served(node, client),
@@ -428,11 +428,11 @@ impl Kernel {
         let host = &mut self.hosts[usize::from(node)];
         match end {
             End::Link(_, link) => {
-                host.links.swap_remove(&link);
+                host.links.remove(link.0);
                 self.input(node, Input::LinkDown { link, why })
             }
             End::Served(_, client) => {
-                host.clients.swap_remove(&client);
+                host.clients.remove(client.0);
                 self.input(node, Input::ClientClosed { client })
             }
             End::Master(_) => {
@@ -453,11 +453,11 @@ impl Kernel {
         let host = &mut self.hosts[usize::from(node)];
         match action {
             Action::SendBus { link, message } => {
-                let to = host.links.get(&link).copied();
+                let to = host.links.get(link.0).copied();
                 self.put(to, Parcel::Bus(message), written);
             }
             Action::Reply { client, reply, .. } => {
-                let to = host.clients.get(&client).copied();
+                let to = host.clients.get(client.0).copied();
                 self.put(to, Parcel::Reply(reply), written);
             }
             Action::ToMaster(ToMaster::Command(command)) => {
@@ -465,7 +465,7 @@ impl Kernel {
                 self.put(to, Parcel::Command(command), written);
             }
             Action::ToReplica { client, what } => {
-                let to = host.clients.get(&client).copied();
+                let to = host.clients.get(client.0).copied();
                 let parcel = match what {
                     ToReplica::FullResync {
                         id,
@@ -483,13 +483,13 @@ impl Kernel {
             }
             Action::ConnectLink { link, to } => self.connect_link(node, link, to),
             Action::CloseLink { link } => {
-                if let Some((wire, side)) = host.links.swap_remove(&link) {
+                if let Some((wire, side)) = host.links.remove(link.0) {
                     self.flush(wire, side);
                     self.close(wire, side);
                 }
             }
             Action::CloseClient { client } => {
-                if let Some((wire, side)) = host.clients.swap_remove(&client) {
+                if let Some((wire, side)) = host.clients.remove(client.0) {
                     self.flush(wire, side);
                     self.close(wire, side);
                 }
@@ -533,7 +533,7 @@ impl Kernel {
                 let wire = self.dial(node, peer, port, End::Link(node, link), false);
                 self.hosts[usize::from(node)]
                     .links
-                    .insert(link, (wire, Side::Opener));
+                    .insert(link.0, (wire, Side::Opener));
             }
             None => self.hosts[usize::from(node)].note_ready(Descriptor::NoRoute(link)),
         }

@@ -1,11 +1,11 @@
 //! A connection that carries values instead of bytes, at the pace of the bytes they stand for.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use redrill_node::wire::{bus, resp};
 use redrill_node::{CommandLine, Message, ReplicationId, Reply, Snapshot};
 
+use crate::fifo::Fifo;
 use crate::network::{HostNumber, Network};
 use crate::tcp::{Break, Connection, NEVER, Side};
 
@@ -36,7 +36,7 @@ pub(super) struct Wire {
 /// What one side writes.
 #[derive(Debug, Default)]
 struct Lane {
-    parcels: VecDeque<Sent>,
+    parcels: Fifo<Sent>,
     /// Bytes the application wrote, the kernel took, and the other end received.
     written: u64,
     taken: u64,
