@@ -169,16 +169,15 @@ impl ClusterState {
         self.fetch(places.iter().copied().flatten());
     }
 
-    /// Many places drawn by `random`, in the same way.
+    /// Many places drawn by `random` numbers, in the same way.
     pub(crate) fn draw_peers(
         &self,
         count: usize,
-        mut random: impl FnMut(u32) -> u32,
+        random: impl FnMut() -> u64,
         draws: &mut Vec<Draw>,
         places: &mut Vec<PeerIndex>,
     ) {
-        draws.clear();
-        draws.extend((0..count).map(|_| self.buckets.draw(&mut random)));
+        self.buckets.draw_all(count, random, draws);
         self.buckets.fetch_drawn(draws);
         places.clear();
         places.extend(draws.iter().map(|&draw| self.buckets.drawn(draw)));
@@ -221,12 +220,6 @@ impl ClusterState {
     pub fn get(&self, index: PeerIndex) -> Option<&Peer> {
         let peer = self.peers.get(usize::from(index.0))?;
         (!peer.is_vacant()).then_some(peer)
-    }
-
-    /// A place drawn by `random`, which returns a number below its argument
-    /// (`dictGetRandomKey`).
-    pub(crate) fn random_peer(&self, random: impl FnMut(u32) -> u32) -> PeerIndex {
-        self.buckets.drawn(self.buckets.draw(random))
     }
 
     pub(crate) fn add(&mut self, peer: Peer) -> PeerIndex {

@@ -292,7 +292,7 @@ fn draw_told(node: &mut Node, wanted: usize) {
     while scratch.told.len() < wanted && draws > 0 && fresh > 0 {
         let batch = (wanted - scratch.told.len()).min(draws).min(fresh);
         draws -= batch;
-        let random = |bound| random.gossip.below(bound);
+        let random = || random.gossip.number();
         cluster.draw_peers(batch, random, &mut scratch.draws, &mut scratch.drawn);
         for &index in &scratch.drawn {
             let peer = &cluster[index];
@@ -379,10 +379,10 @@ fn has_address(peer: &Peer) -> bool {
 
 fn ping_one_at_random(node: &mut Node) {
     let mut oldest: Option<(WallMillis, LinkId)> = None;
-    for _ in 0..RANDOM_PINGS {
-        let index = node
-            .cluster
-            .random_peer(|bound| node.random.pings.below(bound));
+    let Scratch { draws, drawn, .. } = &mut node.scratch;
+    let random = || node.random.pings.number();
+    (node.cluster).draw_peers(RANDOM_PINGS, random, draws, drawn);
+    for &index in drawn.iter() {
         let peer = &node.cluster[index];
         let Some(link) = peer.link.filter(|_| peer.ping_sent().is_none()) else {
             continue;

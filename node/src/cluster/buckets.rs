@@ -160,18 +160,31 @@ impl Buckets {
         self.count = 0;
     }
 
-    /// Draws a place by `random`, which returns a number below its argument
-    /// (`dictGetRandomKey`).
-    pub(super) fn draw(&self, mut random: impl FnMut(u32) -> u32) -> Draw {
-        loop {
-            let bucket = random(self.counts.len() as u32) as u16;
-            let nth = match self.counts[usize::from(bucket)] {
-                0 => continue,
-                1 => 0,
-                count => random(count.into()) as u16,
+    /// Draws places by random numbers: a bucket that is not empty, then one of those in it
+    /// (`dictGetRandomKey`). There must be a place to draw.
+    pub(super) fn draw_all(
+        &self,
+        count: usize,
+        mut random: impl FnMut() -> u64,
+        draws: &mut Vec<Draw>,
+    ) {
+        draws.clear();
+        draws.resize(count + 1, Draw { bucket: 0, nth: 0 });
+        // Every third bucket is empty, and which cannot be foretold: its draw is overwritten by
+        // the next one, instead of being branched around.
+        let mut drawn = 0;
+        while drawn < count {
+            let number = random();
+            let bucket = number as u16 & (self.counts.len() - 1) as u16;
+            let inside = self.counts[usize::from(bucket)];
+            let nth = ((number >> 32) * u64::from(inside)) >> 32;
+            draws[drawn] = Draw {
+                bucket,
+                nth: nth as u16,
             };
-            return Draw { bucket, nth };
+            drawn += usize::from(inside > 0);
         }
+        draws.truncate(count);
     }
 
     /// The place that was drawn.
@@ -288,12 +301,14 @@ mod tests {
                 let count = names.0.iter().flatten().count();
                 prop_assert_eq!(buckets.count(), count);
                 if count > 0 {
-                    let mut next = u32::from(number);
-                    let drawn = buckets.drawn(buckets.draw(|bound| {
-                        next += 1;
-                        next % bound
-                    }));
-                    prop_assert!(names.0[usize::from(drawn.0)].is_some());
+                    let mut next = u64::from(number);
+                    let mut draws = Vec::new();
+                    buckets.draw_all(5, || { next += 0x1_0000_0001; fold(next) }, &mut draws);
+                    prop_assert_eq!(draws.len(), 5);
+                    for draw in draws {
+                        let drawn = buckets.drawn(draw);
+                        prop_assert!(names.0[usize::from(drawn.0)].is_some());
+                    }
                 }
             }
         }
@@ -307,20 +322,15 @@ mod tests {
             buckets.insert(id(number), PeerIndex(number));
         }
         let mut drawn = [false; 40];
-        for bucket in 0..4 {
-            for nth in 0..40 {
-                let mut next = 0;
-                let place = buckets.drawn(buckets.draw(|bound| {
-                    next += 1;
-                    let number = if next % 2 == 1 {
-                        bucket + next / 2
-                    } else {
-                        nth
-                    };
-                    number % bound
-                }));
-                drawn[usize::from(place.0)] = true;
-            }
+        let mut next = 0;
+        let mut draws = Vec::new();
+        let random = || {
+            next += 1;
+            fold(next)
+        };
+        buckets.draw_all(2000, random, &mut draws);
+        for draw in draws {
+            drawn[usize::from(buckets.drawn(draw).0)] = true;
         }
         assert!(drawn.iter().all(|drawn| *drawn));
         for number in 0..40 {
