@@ -8,9 +8,9 @@
 )]
 
 use divan::Bencher;
-use redrill::Drill;
 use redrill::sim::checkers::check;
 use redrill::sim::{Run, WorldKind, run};
+use redrill::{Drill, bench_drill};
 
 fn main() {
     divan::main();
@@ -18,27 +18,7 @@ fn main() {
 
 /// Ten seconds of three masters with a replica each, and this many operations per second.
 fn drill(rate_per_s: u32) -> Drill {
-    let text = format!(
-        r#"schema = 1
-name = "operations"
-duration = "10s"
-
-[cluster]
-masters = 3
-replicas-per-master = 1
-
-[workload]
-clients = {{ count = 2, rate = "{}/s", timeout = "500ms" }}
-keys = "uniform(10000)"
-
-[[step]]
-at = "2s"
-crash = "m1"
-restart-after = "4s"
-"#,
-        rate_per_s / 2
-    );
-    Drill::parse(&text).unwrap()
+    Drill::parse(&bench_drill(6, rate_per_s, 10)).unwrap()
 }
 
 fn run_in(world: WorldKind, drill: &Drill) -> Run {

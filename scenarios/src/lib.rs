@@ -33,6 +33,7 @@
 //! When something goes wrong, [`Outcome::assert_valid`] says what, and which one command repeats
 //! it.
 
+mod bench_drill;
 mod builder;
 pub mod calibration;
 mod drill;
@@ -40,6 +41,7 @@ pub mod import;
 mod starter;
 pub mod sweep;
 
+pub use bench_drill::bench_drill;
 pub use builder::{Drill, Ended, NothingRan, Outcome};
 pub use drill::{BadDrill, Loaded, Look, Mistake, load, parse, read_text};
 pub use redrill_reports as reports;

@@ -3,7 +3,7 @@
 //! Reports, measures and verdicts are pure functions of a [`Trace`]. On disk it is NDJSON: the
 //! header on the first line, then one record a line, in order of time.
 
-use redrill_node::{Engine, Fact, NodeId, SlotRange};
+use redrill_node::{Engine, Fact, NodeId, ReplicationId, SlotRange};
 use serde::{Deserialize, Serialize};
 
 use crate::scenario::{CrashKind, StallKind};
@@ -228,6 +228,50 @@ pub enum Event {
         /// Text.
         text: String,
     },
+}
+
+/// What clients wrote and read, seen from either side: nearly all records of a log are of these.
+#[derive(Clone, Copy, Debug)]
+pub enum DataEvent<'a> {
+    /// [`Event::Operation`]
+    Operation(&'a Operation),
+    /// [`Event::Audited`]: key, digest found, who answered.
+    Audited(u64, Option<u64>, Option<NodeNumber>),
+    /// `Fact::Stream` of a node: history, offset, digest.
+    Stream(NodeNumber, ReplicationId, u64, u64),
+    /// `Fact::Wrote` of a node: digest of the write, offset.
+    Wrote(NodeNumber, u64, u64),
+}
+
+impl Event {
+    /// The event, if it tells of what clients wrote and read.
+    #[must_use]
+    pub const fn data(&self) -> Option<DataEvent<'_>> {
+        match self {
+            Self::Operation(operation) => Some(DataEvent::Operation(operation)),
+            Self::Audited { key, found, node } => Some(DataEvent::Audited(*key, *found, *node)),
+            Self::Node {
+                node,
+                fact: Fact::Stream { id, offset, digest },
+            } => Some(DataEvent::Stream(*node, *id, *offset, *digest)),
+            Self::Node {
+                node,
+                fact: Fact::Wrote { write, offset },
+            } => Some(DataEvent::Wrote(*node, *write, *offset)),
+            Self::Phase { .. }
+            | Self::Node { .. }
+            | Self::Process { .. }
+            | Self::StateSaved { .. }
+            | Self::StateLoaded { .. }
+            | Self::FaultBegan { .. }
+            | Self::FaultEnded { .. }
+            | Self::FaultMissed { .. }
+            | Self::WeatherBegan { .. }
+            | Self::WeatherEnded { .. }
+            | Self::Operator { .. }
+            | Self::Remark { .. } => None,
+        }
+    }
 }
 
 /// A client's operation. The record's time is its end.

@@ -37,8 +37,6 @@ pub use exposure::{DualMaster, Exposure, UnservedSlots};
 pub use ledger::{Ledger, LossCause, LostWrite};
 pub use picture::Picture;
 
-use redrill_node::Fact;
-
 use crate::trace::{Event, NodeNumber, Phase, Record, Trace};
 
 /// An invariant.
@@ -365,27 +363,6 @@ pub const fn phase_name(phase: Phase) -> &'static str {
     }
 }
 
-/// Whether a record tells of what clients wrote and read. Nearly all records do, and only the rules
-/// on data and on acknowledgements look at them, beside liveness, which watches the time.
-const fn is_about_data(event: &Event) -> bool {
-    match event {
-        Event::Operation(_) | Event::Audited { .. } => true,
-        Event::Node { fact, .. } => matches!(fact, Fact::Stream { .. } | Fact::Wrote { .. }),
-        Event::Phase { .. }
-        | Event::Process { .. }
-        | Event::StateSaved { .. }
-        | Event::StateLoaded { .. }
-        | Event::FaultBegan { .. }
-        | Event::FaultEnded { .. }
-        | Event::FaultMissed { .. }
-        | Event::WeatherBegan { .. }
-        | Event::WeatherEnded { .. }
-        | Event::Operator { .. }
-        | Event::BusTraffic { .. }
-        | Event::Remark { .. } => false,
-    }
-}
-
 /// Every rule. A struct and not a list of boxes: they see every record.
 struct Rules {
     one_vote: one_vote::OneVote,
@@ -426,7 +403,9 @@ impl Rules {
         record: &Record,
         findings: &mut Findings,
     ) {
-        if is_about_data(&record.event) {
+        // Nearly all records are of these, and only the rules on data and on acknowledgements look
+        // at them, beside liveness, which watches the time.
+        if record.event.data().is_some() {
             self.acknowledgements
                 .observe(picture, place, record, findings);
             self.liveness.observe(picture, place, record, findings);

@@ -2,11 +2,10 @@
 
 use std::fmt;
 
-use redrill_node::Fact;
 use serde::ser::{self, Serialize};
 use xxhash_rust::xxh3::Xxh3Default;
 
-use crate::trace::{Event, NodeNumber, Operation, Record};
+use crate::trace::{DataEvent, NodeNumber, Operation, Record};
 
 /// Bytes that are collected before they are hashed.
 const CHUNK_BYTES: usize = 1 << 16;
@@ -31,41 +30,25 @@ impl Hasher {
     /// words behind a mark, everything else as a value.
     pub(super) fn add_record(&mut self, record: &Record) {
         let at_us = record.at_us;
-        match &record.event {
-            Event::Operation(operation) => {
+        match record.event.data() {
+            Some(DataEvent::Operation(operation)) => {
                 self.add_words(Mark::Operation, operation_words(at_us, operation));
             }
-            Event::Audited { key, found, node } => {
-                let [found, is_found] = optional(*found);
-                let words = [at_us, *key, found, is_found << 32 | optional_node(*node)];
+            Some(DataEvent::Audited(key, found, node)) => {
+                let [found, is_found] = optional(found);
+                let words = [at_us, key, found, is_found << 32 | optional_node(node)];
                 self.add_words(Mark::Audited, words);
             }
-            Event::Node {
-                node,
-                fact: Fact::Stream { id, offset, digest },
-            } => {
+            Some(DataEvent::Stream(node, id, offset, digest)) => {
                 let [first, second, third] = id_words(&id.0);
-                let third = third | u64::from(*node) << 32;
-                let words = [at_us, first, second, third, *offset, *digest];
+                let third = third | u64::from(node) << 32;
+                let words = [at_us, first, second, third, offset, digest];
                 self.add_words(Mark::Stream, words);
             }
-            Event::Node {
-                node,
-                fact: Fact::Wrote { write, offset },
-            } => self.add_words(Mark::Wrote, [at_us, u64::from(*node), *write, *offset]),
-            Event::Phase { .. }
-            | Event::Node { .. }
-            | Event::Process { .. }
-            | Event::StateSaved { .. }
-            | Event::StateLoaded { .. }
-            | Event::FaultBegan { .. }
-            | Event::FaultEnded { .. }
-            | Event::FaultMissed { .. }
-            | Event::WeatherBegan { .. }
-            | Event::WeatherEnded { .. }
-            | Event::Operator { .. }
-            | Event::BusTraffic { .. }
-            | Event::Remark { .. } => {
+            Some(DataEvent::Wrote(node, write, offset)) => {
+                self.add_words(Mark::Wrote, [at_us, u64::from(node), write, offset]);
+            }
+            None => {
                 self.bytes.0.push(Mark::Other as u8);
                 self.add(record);
             }
