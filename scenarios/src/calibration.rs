@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 
+use redrill_node::SLOT_COUNT;
 use redrill_reports::calibration::measured::{Cell, Experiment, Fault};
 use redrill_reports::calibration::simulated::{Cast, trial};
 use redrill_reports::calibration::{Comparison, Trial};
@@ -106,6 +107,9 @@ const WARM_UP_MS: f64 = 3000.0;
 /// of one node come 4 to 5 ms after those of the node before it.
 const STARTS_APART_MS: u64 = 5;
 
+/// The client port of the first node, where it has to be written down.
+const FIRST_PORT: u16 = 7000;
+
 /// The drill that is equal to an experiment.
 #[must_use]
 pub fn drill_text(cell: &Cell) -> String {
@@ -124,14 +128,12 @@ pub fn drill_text(cell: &Cell) -> String {
          name = {name:?}\n\
          question = \"Does the simulation behave as {server} does?\"\n\
          duration = \"{duration_ms}ms\"\n\
-         [cluster]\n\
-         masters = {masters}\n\
-         replicas-per-master = {replicas}\n\
-         starts-apart = \"{STARTS_APART_MS}ms\"\n\
-         formation = \"meet\"\n\
+         {nodes}\
          [network]\n\
-         within-zone = \"{latency}\"\n\
-         mss = {mss}\n\
+         within-zone = \"normal(25us, 5us)\"\n\
+         between-zones = \"normal(40us, 8us)\"\n\
+         mss = 65483\n\
+         mss-between-zones = 1448\n\
          [config]\n\
          cluster-node-timeout = {timeout}\n\
          cluster-require-full-coverage = {coverage:?}\n\
@@ -141,29 +143,9 @@ pub fn drill_text(cell: &Cell) -> String {
          writes = 1.0\n",
         name = cell.name,
         server = experiment.server,
-        masters = experiment.masters,
-        replicas = experiment.replicas_per_master,
+        nodes = nodes_text(experiment),
         timeout = experiment.node_timeout_ms,
         coverage = experiment.full_coverage,
-        // Two network namespaces and a bridge instead of the loopback.
-        latency = match experiment.fault {
-            Fault::Partition => "normal(40us, 8us)",
-            Fault::Kill
-            | Fault::KillMasterReplica
-            | Fault::Kill2
-            | Fault::DebugSleep
-            | Fault::Stop
-            | Fault::Stop2 => "normal(25us, 5us)",
-        },
-        mss = match experiment.fault {
-            Fault::Partition => 1448,
-            Fault::Kill
-            | Fault::KillMasterReplica
-            | Fault::Kill2
-            | Fault::DebugSleep
-            | Fault::Stop
-            | Fault::Stop2 => 65_483,
-        },
     );
     let client = |text: &mut String, who: &str| {
         let _ = write!(
@@ -172,11 +154,16 @@ pub fn drill_text(cell: &Cell) -> String {
             experiment.write_rate, experiment.op_timeout_ms
         );
     };
-    client(&mut text, "per-master = 1\nhedge = \"10ms\"\n");
-    if experiment.fault == Fault::Partition {
+    let apart = experiment.fault == Fault::Partition;
+    let zone = if apart { "zone = \"rest\"\n" } else { "" };
+    client(
+        &mut text,
+        &format!("per-master = 1\nhedge = \"10ms\"\n{zone}"),
+    );
+    if apart {
         client(
             &mut text,
-            "name = \"cut-off\"\nslots-of = \"m1\"\ncount = 1\nsticky = true\n",
+            "name = \"cut-off\"\nslots-of = \"m1\"\ncount = 1\nsticky = true\nzone = \"apart\"\n",
         );
     }
     if experiment.stale_writer {
@@ -215,5 +202,48 @@ pub fn drill_text(cell: &Cell) -> String {
         text,
         "[[step]]\nat = \"{WARM_UP_MS}ms\"\njitter = \"{jitter_ms}ms\"\n{fault}"
     );
+    text
+}
+
+/// The nodes run on one machine and talk over its loopback; the one that a partition cuts off has a
+/// network namespace of its own, a bridge away, and so has its client.
+fn nodes_text(experiment: &Experiment) -> String {
+    let mut text = format!(
+        "[cluster]\n\
+         starts-apart = \"{STARTS_APART_MS}ms\"\n\
+         formation = \"meet\"\n"
+    );
+    let (masters, replicas) = (experiment.masters, experiment.replicas_per_master);
+    if experiment.fault != Fault::Partition {
+        let _ = writeln!(
+            text,
+            "masters = {masters}\nreplicas-per-master = {replicas}"
+        );
+        return text;
+    }
+    text.push_str("zones = [\"apart\", \"rest\"]\n");
+    let mut port = FIRST_PORT;
+    let mut node = |name: String, zone: &str, role: String| {
+        let _ = writeln!(
+            text,
+            "[[cluster.node]]\nname = {name:?}\naddress = \"10.77.0.1:{port}\"\nzone = {zone:?}\n{role}"
+        );
+        port += 1;
+    };
+    let slots = |master: usize| master * SLOT_COUNT / masters;
+    for master in 0..masters {
+        let zone = if master == 0 { "apart" } else { "rest" };
+        let range = format!("slots = \"{}-{}\"", slots(master), slots(master + 1) - 1);
+        node(format!("m{}", master + 1), zone, range);
+    }
+    for replica in 0..masters * replicas {
+        let master = replica % masters + 1;
+        let of = format!("replica-of = \"m{master}\"");
+        let letter = match replicas {
+            1 => String::new(),
+            _ => char::from(b'a' + (replica / masters) as u8).to_string(),
+        };
+        node(format!("r{master}{letter}"), "rest", of);
+    }
     text
 }

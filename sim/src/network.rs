@@ -52,6 +52,7 @@ pub struct Network {
     latency_key: u64,
     loss_key: u64,
     segment_bytes: u32,
+    segment_between_zones_bytes: u32,
     bandwidth_bytes_per_s: Option<u64>,
     /// Until when each link is busy sending; only with a bandwidth.
     busy_until: BTreeMap<(HostNumber, HostNumber), u64>,
@@ -117,6 +118,7 @@ impl Network {
             latency_key: streams.key(Purpose::Weather),
             loss_key: streams.key(Purpose::Loss),
             segment_bytes: links.mss_bytes.max(1),
+            segment_between_zones_bytes: links.mss_between_zones_bytes.max(1),
             bandwidth_bytes_per_s: links.bandwidth_bytes_per_s,
             busy_until: BTreeMap::new(),
             cuts: BTreeMap::new(),
@@ -132,10 +134,14 @@ impl Network {
         self.zones.len()
     }
 
-    /// Greatest payload of a segment, bytes.
+    /// Greatest payload of a segment between two hosts, bytes.
     #[must_use]
-    pub const fn segment_bytes(&self) -> u32 {
-        self.segment_bytes
+    pub fn segment_bytes(&self, one: HostNumber, other: HostNumber) -> u32 {
+        if self.zones[usize::from(one)] == self.zones[usize::from(other)] {
+            self.segment_bytes
+        } else {
+            self.segment_between_zones_bytes
+        }
     }
 
     /// Sends a segment with `bytes` of payload. `attempt` tells retransmissions of it apart.
@@ -318,6 +324,7 @@ pub(crate) mod tests {
             between_zones: latency,
             pairs: BTreeMap::new(),
             mss_bytes: segment_bytes,
+            mss_between_zones_bytes: segment_bytes,
             bandwidth_bytes_per_s: None,
         };
         Network::new(&links, 1, vec![0; hosts], &Streams::new(1))
@@ -334,7 +341,8 @@ pub(crate) mod tests {
                 p99_us: 6_000.0,
             },
             pairs: BTreeMap::from([((0, 2), Latency::Constant { value_us: 9_000.0 })]),
-            mss_bytes: 1448,
+            mss_bytes: 65_483,
+            mss_between_zones_bytes: 1448,
             bandwidth_bytes_per_s: None,
         }
     }
@@ -351,6 +359,13 @@ pub(crate) mod tests {
         assert!((240..260).contains(&mean(0, 1)), "{}", mean(0, 1));
         assert!((1_200..1_500).contains(&mean(0, 2)), "{}", mean(0, 2));
         assert_eq!((mean(0, 3), mean(3, 1)), (9_000, 9_000));
+    }
+
+    #[test]
+    fn segments_within_a_zone_and_between_zones_have_their_own_size() {
+        let network = Network::new(&three_zones(), 3, vec![0, 0, 1, 2], &Streams::new(3));
+        assert_eq!(network.segment_bytes(0, 1), 65_483);
+        assert_eq!(network.segment_bytes(1, 2), 1448);
     }
 
     #[test]

@@ -69,6 +69,7 @@ pub(crate) fn cluster(masters: usize, replicas_per_master: usize) -> Scenario {
             between_zones: Latency::Constant { value_us: 50.0 },
             pairs: BTreeMap::new(),
             mss_bytes: 65_483,
+            mss_between_zones_bytes: 65_483,
             bandwidth_bytes_per_s: None,
         },
         disk: Disk {

@@ -103,8 +103,10 @@ pub struct Network {
     pub between_zones: Latency,
     /// Exceptions, by pair of zone indexes (lower first; equal for within one zone).
     pub pairs: BTreeMap<(usize, usize), Latency>,
-    /// Maximum TCP segment, bytes: 65483 on loopback, 1448 on Ethernet.
+    /// Maximum TCP segment within a zone, bytes: 65483 on loopback, 1448 on Ethernet.
     pub mss_bytes: u32,
+    /// Maximum TCP segment between zones, bytes.
+    pub mss_between_zones_bytes: u32,
     /// Bandwidth of every link, bytes per second; `None`: unlimited.
     pub bandwidth_bytes_per_s: Option<u64>,
 }

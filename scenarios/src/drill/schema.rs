@@ -102,6 +102,7 @@ section! {
         within_zone: Latency = "within-zone",
         between_zones: Latency = "between-zones",
         mss: Size = "mss",
+        mss_between_zones: Size = "mss-between-zones",
         bandwidth: Bandwidth = "bandwidth",
         links: Vec<Spanned<ZoneLink>> = "link",
     }

@@ -9,6 +9,7 @@ use crate::drill::mistake::Draft;
 use crate::drill::schema;
 use crate::drill::source::Spanned;
 use crate::drill::suggest::did_you_mean;
+use crate::drill::units::Size;
 
 /// TCP segment on an Ethernet of 1500 bytes.
 const ETHERNET_MSS_BYTES: u32 = 1448;
@@ -36,8 +37,30 @@ pub(super) fn network(
 ) -> Network {
     let default = schema::Network::default();
     let section = written.map_or(&default, |section| &section.value);
-    let mss_bytes = match &section.mss {
-        None => ETHERNET_MSS_BYTES,
+    let mss_bytes = segment_bytes(section.mss.as_ref(), ETHERNET_MSS_BYTES, checker);
+    Network {
+        within_zone: (section.within_zone.as_ref()).map_or(WITHIN_ZONE, |latency| latency.value),
+        between_zones: (section.between_zones.as_ref())
+            .map_or(BETWEEN_ZONES, |latency| latency.value),
+        pairs: pairs(section, cluster, checker),
+        mss_bytes,
+        mss_between_zones_bytes: segment_bytes(
+            section.mss_between_zones.as_ref(),
+            mss_bytes,
+            checker,
+        ),
+        bandwidth_bytes_per_s: (section.bandwidth.as_ref())
+            .map(|bandwidth| bandwidth.value.bytes_per_s),
+    }
+}
+
+fn segment_bytes(
+    written: Option<&Spanned<Size>>,
+    usual_bytes: u32,
+    checker: &mut Checker<'_, '_>,
+) -> u32 {
+    match written {
+        None => usual_bytes,
         Some(size) if (64..=65_535).contains(&size.value.bytes) => size.value.bytes as u32,
         Some(size) => {
             checker.add(
@@ -48,17 +71,8 @@ pub(super) fn network(
                 )
                 .help("1448 on Ethernet, 65483 on loopback"),
             );
-            ETHERNET_MSS_BYTES
+            usual_bytes
         }
-    };
-    Network {
-        within_zone: (section.within_zone.as_ref()).map_or(WITHIN_ZONE, |latency| latency.value),
-        between_zones: (section.between_zones.as_ref())
-            .map_or(BETWEEN_ZONES, |latency| latency.value),
-        pairs: pairs(section, cluster, checker),
-        mss_bytes,
-        bandwidth_bytes_per_s: (section.bandwidth.as_ref())
-            .map(|bandwidth| bandwidth.value.bytes_per_s),
     }
 }
 

@@ -62,7 +62,6 @@ pub(super) enum Port {
 pub(super) struct Connections {
     slots: Vec<Slot>,
     free: Vec<u32>,
-    segment_bytes: u32,
 }
 
 #[derive(Debug)]
@@ -87,11 +86,10 @@ enum State {
 }
 
 impl Connections {
-    pub(super) const fn new(segment_bytes: u32) -> Self {
+    pub(super) const fn new() -> Self {
         Self {
             slots: Vec::new(),
             free: Vec::new(),
-            segment_bytes,
         }
     }
 
@@ -261,7 +259,6 @@ impl Kernel {
 
     fn syn_arrives(&mut self, wire: WireIndex) {
         let now_us = self.now_us;
-        let segment_bytes = self.connections.segment_bytes;
         let Some(slot) = self.connections.slot_mut(wire) else {
             return;
         };
@@ -276,6 +273,7 @@ impl Kernel {
                 opener_us,
                 accepter_us,
             } => {
+                let segment_bytes = self.network.segment_bytes(opener, accepter);
                 let mut up = Wire::new(opener, accepter, segment_bytes);
                 if slot.nodelay {
                     up.set_nodelay(Side::Opener, now_us, &mut self.network);

@@ -131,7 +131,7 @@ impl Kernel {
         Self {
             now_us: 0,
             queue: Queue::new(),
-            connections: Connections::new(network.segment_bytes()),
+            connections: Connections::new(),
             network,
             hosts: disks.iter().map(|_| Host::new()).collect(),
             disks,

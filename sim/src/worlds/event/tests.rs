@@ -107,6 +107,7 @@ fn world(seed: u64, rate_per_s: f64) -> Kernel {
         between_zones: latency,
         pairs: BTreeMap::new(),
         mss_bytes: 65483,
+        mss_between_zones_bytes: 65483,
         bandwidth_bytes_per_s: None,
     };
     let network = Network::new(&links, 1, vec![0; usize::from(NODES) + 3], &streams);

@@ -138,7 +138,7 @@ impl Fabric {
             self.bury(accepter.1, Some(other_input), Some(other_output));
             return None;
         }
-        let segment_bytes = self.network.segment_bytes();
+        let segment_bytes = self.network.segment_bytes(opener.0, accepter.0);
         let both = Both {
             tcp: Connection::new(opener.0, accepter.0, segment_bytes),
             told_us: 0,
