@@ -474,6 +474,7 @@ mod tests {
                 between_zones: latency,
                 pairs: BTreeMap::new(),
                 mss_bytes: 1448,
+                mss_between_zones_bytes: 1448,
                 bandwidth_bytes_per_s: None,
             },
             disk: Disk { fsync: latency },
