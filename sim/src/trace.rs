@@ -269,6 +269,7 @@ impl Event {
             | Self::WeatherBegan { .. }
             | Self::WeatherEnded { .. }
             | Self::Operator { .. }
+            | Self::BusTraffic { .. }
             | Self::Remark { .. } => None,
         }
     }
