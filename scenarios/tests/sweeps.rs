@@ -241,6 +241,31 @@ fn runs_of_another_sweep_are_not_mixed_in() {
 }
 
 #[test]
+fn a_recorded_trace_is_a_part_of_the_drill() {
+    let folder = tempfile::tempdir().unwrap();
+    let drill = folder.path().join("recorded.toml");
+    std::fs::write(
+        &drill,
+        format!("{DRILL}\n[weather]\ntrace = \"pauses.csv\"\n"),
+    )
+    .unwrap();
+    let set = ["config.cluster-node-timeout=1000,4000"];
+    let digest = |pauses: &str| {
+        std::fs::write(folder.path().join("pauses.csv"), pauses).unwrap();
+        Sweep::from_file(&drill, &options(&set, 3))
+            .unwrap()
+            .digest()
+    };
+    let one = digest("100,m1,80\n");
+    assert_eq!(
+        one,
+        digest("at_ms,node,pause_ms\n100,m1,80\n"),
+        "said in other words"
+    );
+    assert_ne!(one, digest("100,m1,81\n"));
+}
+
+#[test]
 fn the_drill_says_what_to_sweep_and_the_command_line_wins() {
     let table = r#"
         [sweep]

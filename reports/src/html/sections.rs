@@ -5,6 +5,7 @@ use redrill_node::SlotRange;
 use redrill_sim::checkers::{Code, LossCause, LostWrite, Verdict};
 use redrill_sim::scenario::{StepExpectation, Unit};
 use redrill_sim::trace::NodeNumber;
+use redrill_sim::weather::WeatherKind;
 
 use super::{RunReport, verdict_words};
 use crate::expectations::{EvaluatedExpectation, ExpectationOutcome};
@@ -162,7 +163,8 @@ fn failover_card(model: &Model, failover: &Failover) -> Markup {
                 @if asked {
                     " on request"
                 } @else if measured.fault_at_ms.is_some() {
-                    " " b { (length(failover.length_us())) } " after the fault"
+                    " " b { (length(failover.length_us())) } " after the "
+                    (measured.weather.map_or("fault", WeatherKind::words))
                 } @else {
                     " without a fault of its master"
                 }

@@ -308,12 +308,21 @@ fn failover_table(failovers: &[Failover]) -> String {
     for failover in failovers {
         let after =
             |ms: Option<f64>| ms.map_or_else(|| "-".to_owned(), |ms| format!("+{}", time(ms)));
-        let how = match failover.how {
-            FailoverHow::Automatic if failover.is_false => "false: the master was not out",
-            FailoverHow::Automatic => "",
-            FailoverHow::Manual => "CLUSTER FAILOVER",
-            FailoverHow::Force => "CLUSTER FAILOVER FORCE",
-            FailoverHow::Takeover => "CLUSTER FAILOVER TAKEOVER",
+        let how = match (failover.how, failover.weather) {
+            (FailoverHow::Automatic, Some(weather)) if failover.is_false => {
+                format!(
+                    "false: the master was out too shortly ({})",
+                    weather.words()
+                )
+            }
+            (FailoverHow::Automatic, Some(weather)) => weather.words().to_owned(),
+            (FailoverHow::Automatic, None) if failover.is_false => {
+                "false: the master was not out".to_owned()
+            }
+            (FailoverHow::Automatic, None) => String::new(),
+            (FailoverHow::Manual, _) => "CLUSTER FAILOVER".to_owned(),
+            (FailoverHow::Force, _) => "CLUSTER FAILOVER FORCE".to_owned(),
+            (FailoverHow::Takeover, _) => "CLUSTER FAILOVER TAKEOVER".to_owned(),
         };
         table.row(vec![
             format!("{} to {}", failover.node, failover.promoted),
@@ -325,7 +334,7 @@ fn failover_table(failovers: &[Failover]) -> String {
             after(Some(failover.won_ms)),
             after(failover.state_ok_ms),
             failover.write_gap_ms.map_or_else(|| "-".to_owned(), time),
-            how.to_owned(),
+            how,
         ]);
     }
     table.render("  ")

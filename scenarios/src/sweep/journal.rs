@@ -96,7 +96,7 @@ impl Header {
             world: sweep.world.name().to_owned(),
             drill: format!(
                 "{:032x}",
-                xxhash_rust::xxh3::xxh3_128(sweep.text.as_bytes())
+                xxhash_rust::xxh3::xxh3_128(content(sweep).as_bytes())
             ),
             set: sweep.fixed.clone(),
             axes: axes
@@ -121,6 +121,17 @@ impl Header {
             .find(|(same, _)| !same)
             .map(|(_, what)| what)
     }
+}
+
+/// The text of a drill, and of the traces of weather that it names.
+fn content(sweep: &Sweep) -> String {
+    let weather = &sweep.base.weather;
+    let mut content = sweep.text.clone();
+    if !weather.recorded_pauses.is_empty() || !weather.recorded_links.is_empty() {
+        let (pauses, links) = (&weather.recorded_pauses, &weather.recorded_links);
+        content.push_str(&format!("{pauses:?}{links:?}"));
+    }
+    content
 }
 
 impl Sweep {
