@@ -14,7 +14,8 @@ use redrill::sim::{Run, WorldKind, run};
 use redrill::sweep::{Finished, Journal, JournalError, Options, Sweep, SweepError};
 use support::redrill;
 
-/// Two clients, a kill and a stall whose times and victims are drawn, on a lossy network.
+/// A kill and a stall at times that are drawn, on a lossy network, while hosts stop for a moment now
+/// and then.
 const DRILL: &str = r#"
 name = "two-faults"
 question = "What do two faults cost?"
@@ -40,6 +41,11 @@ for = "900ms"
 at = "0s"
 degrade = { between = ["zone:a", "zone:b"], loss = 0.02, delay = "+1ms" }
 for = "15s"
+[[weather.pause]]
+on = "all"
+cause = "vm-steal"
+rate = "4/min"
+length = "uniform(20ms, 1200ms)"
 "#;
 
 fn options(set: &[&str], seeds: u64) -> Options {
@@ -81,6 +87,9 @@ fn faults(trace: &Trace) -> (u64, Vec<(u64, FaultKind, Vec<u16>)>) {
         if let Event::FaultBegan { fault, nodes, .. } = &record.event {
             faults.push((record.at_us, *fault, nodes.to_vec()));
         }
+        if let Event::WeatherBegan { fault, nodes, .. } = &record.event {
+            faults.push((record.at_us, *fault, nodes.to_vec()));
+        }
     }
     (formed_us, faults)
 }
@@ -114,6 +123,7 @@ fn answered_before_the_fault(trace: &Trace) -> Vec<(u64, u16, u32)> {
 
 #[test]
 fn a_seed_brings_the_same_weather_whatever_the_node_timeout() {
+    let mut compared = 0;
     for seed in 0..4 {
         let short = run_with("1000", seed).trace;
         for timeout in ["2000", "5000", "15000"] {
@@ -140,7 +150,7 @@ fn a_seed_brings_the_same_weather_whatever_the_node_timeout() {
                 "seed {seed}, {timeout}"
             );
             let answered = answered_before_the_fault(&short);
-            assert!(answered.len() > 100, "{}", answered.len());
+            compared += answered.len();
             assert_eq!(
                 answered,
                 answered_before_the_fault(&long),
@@ -148,6 +158,7 @@ fn a_seed_brings_the_same_weather_whatever_the_node_timeout() {
             );
         }
     }
+    assert!(compared > 500, "{compared}");
 }
 
 #[test]

@@ -64,7 +64,7 @@ pub struct Failover {
     pub first_write_ms: Option<f64>,
 }
 
-/// An outage of a slot owner that lasted for the node-timeout and was not answered by a failover.
+/// An outage of a slot owner that was not answered by a failover.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Unanswered {
     /// The slot owner.
@@ -78,6 +78,10 @@ pub struct Unanswered {
     pub fault_at_ms: f64,
     /// How long it lasted until it ended by itself, or everything was healed.
     pub out_ms: f64,
+    /// Whether it was healed: nobody knows whether a failover would have come.
+    pub is_open: bool,
+    /// Whether it lasted for the node-timeout.
+    pub deserved_failover: bool,
     /// As [`Failover::write_gap_ms`].
     pub write_gap_ms: Option<f64>,
     /// As [`Failover::write_gap_is_open`].
@@ -146,6 +150,9 @@ impl From<FailoverKind> for FailoverHow {
         }
     }
 }
+
+/// An outage this long is told, whatever the node-timeout.
+const NOTICED_US: u64 = 1_000_000;
 
 /// What is kept of a log to tell of its failovers.
 #[derive(Debug)]
@@ -473,7 +480,8 @@ impl Evidence {
         last_us
     }
 
-    /// The outages of slot owners that lasted for the node-timeout and were not answered.
+    /// The outages of slot owners that were not answered, if they lasted for the node-timeout or for
+    /// a second. What clients see of an outage must not depend on the configuration to be told.
     pub(super) fn unanswered(
         &self,
         picture: &Picture<'_>,
@@ -482,10 +490,10 @@ impl Evidence {
     ) -> Vec<Unanswered> {
         let timeout_us = picture.node_timeout_us();
         let healed_us = clock.healed_us();
-        let deserved = outages.all().iter().filter(|outage| {
+        let long_enough = outages.all().iter().filter(|outage| {
             !outage.slots.is_empty()
                 && outage.from_us >= clock.formed_us
-                && outage.length_until_us(healed_us) >= timeout_us
+                && outage.length_until_us(healed_us) >= timeout_us.min(NOTICED_US)
         });
         let answered = |outage: &Outage| {
             // An election that began in time may end a little later.
@@ -495,7 +503,7 @@ impl Evidence {
                 win.master == Some(outage.node) && (outage.from_us..=until_us).contains(&win.at_us)
             })
         };
-        let unanswered = deserved.filter(|outage| !answered(outage));
+        let unanswered = long_enough.filter(|outage| !answered(outage));
         unanswered
             .map(|outage| {
                 let ended_us = outage.to_us.unwrap_or(healed_us);
@@ -519,6 +527,8 @@ impl Evidence {
                     weather,
                     fault_at_ms: clock.drill_ms(outage.from_us),
                     out_ms: since_ms(ended_us.min(healed_us), outage.from_us),
+                    is_open: ended_us >= healed_us,
+                    deserved_failover: outage.length_until_us(healed_us) >= timeout_us,
                     write_gap_ms: write_gap.map(Gap::ms),
                     write_gap_is_open: write_gap.is_some_and(|gap| gap.is_open),
                     read_gap_ms: read_gap.map(Gap::ms),

@@ -38,8 +38,8 @@ pub struct Measures {
     pub observed_ms: f64,
     /// The promotions, in order.
     pub failovers: Vec<Failover>,
-    /// The outages of slot owners that deserved a failover and got none before they or the run
-    /// ended: failover times that are longer than what was seen.
+    /// The outages of slot owners that got no failover before they or the run ended, if they lasted
+    /// for a second or for the node-timeout.
     #[serde(default)]
     pub unanswered: Vec<Unanswered>,
     /// Number of promotions without an outage that deserves one: the old master was neither down,

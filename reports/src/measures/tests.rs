@@ -242,3 +242,119 @@ fn weather_shorter_than_the_node_timeout_deserves_none() {
     assert_eq!(failover.weather, Some(WeatherKind::VmSteal));
     assert_eq!(measures.false_failovers, 1);
 }
+
+#[test]
+fn suspicions_of_a_killed_node_are_no_mistakes() {
+    for trace in [sample::kill_master(), sample::partition_and_stall()] {
+        let mistakes = measured(&trace).mistakes;
+        assert_eq!((mistakes.count(), mistakes.failed), (0, 0), "{mistakes:?}");
+    }
+    let paused = measured(&paused_by_weather(8_000_000)).mistakes;
+    assert_eq!((paused.count(), paused.failed), (0, 0), "{paused:?}");
+}
+
+#[test]
+fn suspicions_of_a_node_that_was_not_out_are_mistakes_and_have_a_length() {
+    let mut trace = sample::kill_master();
+    let hit = |record: &Record| {
+        matches!(
+            record.event,
+            Event::Process { .. } | Event::FaultBegan { .. }
+        )
+    };
+    trace.records.retain(|record| !hit(record));
+    let suspicions = |trace: &Trace| {
+        let first = |record: &&Record| {
+            let Event::Node { fact, .. } = &record.event else {
+                return false;
+            };
+            matches!(fact, redrill_node::Fact::PossiblyFailing { .. })
+        };
+        trace.records.iter().filter(first).count()
+    };
+    let mistakes = measured(&trace).mistakes;
+    assert!(suspicions(&trace) > 1);
+    assert!(mistakes.count() >= suspicions(&trace), "{mistakes:?}");
+    assert_eq!(mistakes.failed, 1, "the masters agreed once");
+    assert!(
+        mistakes.lengths_ms.iter().all(|ms| *ms > 0.0),
+        "{mistakes:?}"
+    );
+    // Without an end, they last until the load ends.
+    trace.records.retain(|record| {
+        let Event::Node { fact, .. } = &record.event else {
+            return true;
+        };
+        !matches!(
+            fact,
+            redrill_node::Fact::FailCleared { .. }
+                | redrill_node::Fact::NoLongerPossiblyFailing { .. }
+        )
+    });
+    let open = measured(&trace).mistakes;
+    assert_eq!((open.lengths_ms.len(), open.count()), (0, mistakes.count()));
+}
+
+#[test]
+fn a_pause_shorter_than_the_node_timeout_makes_suspicions_mistakes() {
+    let mistakes = measured(&paused_by_weather(1_900_000)).mistakes;
+    assert!(mistakes.count() > 0 && mistakes.failed == 1, "{mistakes:?}");
+}
+
+#[test]
+fn an_outage_that_nobody_answers_is_kept_apart() {
+    let mut trace = sample::kill_master();
+    let answered = measured(&trace);
+    assert_eq!(answered.unanswered, []);
+    let won = |record: &Record| {
+        let Event::Node { fact, .. } = &record.event else {
+            return false;
+        };
+        matches!(fact, redrill_node::Fact::ElectionWon { .. })
+    };
+    trace.records.retain(|record| !won(record));
+    let measures = measured(&trace);
+    let [unanswered] = &measures.unanswered[..] else {
+        panic!("{measures:#?}")
+    };
+    let failover = &answered.failovers[0];
+    assert_eq!(unanswered.node, failover.node);
+    assert_eq!(Some(unanswered.fault_at_ms), failover.fault_at_ms);
+    assert_eq!(unanswered.out_ms, 8000.0, "it came back by itself");
+    assert_eq!(unanswered.write_gap_ms, failover.write_gap_ms);
+    assert!(measures.failovers.is_empty());
+}
+
+#[test]
+fn the_phases_of_a_failover_add_up_to_it() {
+    let measures = measured(&sample::kill_master());
+    let failover = &measures.failovers[0];
+    let phases = [
+        failover.first_pfail_ms,
+        failover.agreement_ms(),
+        failover.election_delay_ms(),
+        failover.vote_ms(),
+    ];
+    let sum: f64 = phases.into_iter().flatten().sum();
+    assert!((sum - failover.won_ms).abs() < 1e-6, "{phases:?}");
+    assert!(failover.catch_up_ms().is_some_and(|ms| ms >= 0.0));
+}
+
+#[test]
+fn bus_traffic_is_taken_from_the_beginning_of_the_load_to_its_end() {
+    let mut trace = sample::kill_master();
+    let mut add = |at_us: u64, sent_bytes: u64| {
+        let nodes = trace.header.nodes.len();
+        let event = Event::BusTraffic {
+            sent_bytes: vec![Some(sent_bytes); nodes].into(),
+        };
+        let place = trace
+            .records
+            .partition_point(|record| record.at_us <= at_us);
+        trace.records.insert(place, Record { at_us, event });
+    };
+    add(5_000_000, 1000);
+    add(9_000_000, 9000);
+    assert_eq!(measured(&trace).bus_bytes_per_node_s, Some(2000.0));
+    assert_eq!(measured(&sample::kill_master()).bus_bytes_per_node_s, None);
+}

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use redrill_sim::scenario::{Measure, Per};
 
 use super::{Sweep, of_run, values};
+use crate::measures::Measures;
 use crate::summary::{RunSummary, measure_key};
 
 /// The causes of lost writes, each a column.
@@ -61,7 +62,7 @@ fn cells(run: &RunSummary) -> Vec<String> {
         run.events.to_string(),
         run.trace_hash
             .map_or_else(String::new, |hash| hash.to_string()),
-        measures.map_or_else(String::new, |it| it.unanswered.len().to_string()),
+        measures.map_or_else(String::new, |it| deserved(it).to_string()),
     ];
     cells.extend(Measure::ALL.into_iter().map(|measure| {
         let value = match (measure.per(), measures) {
@@ -72,10 +73,16 @@ fn cells(run: &RunSummary) -> Vec<String> {
         value.map_or_else(String::new, |value| value.to_string())
     }));
     cells.extend(CAUSES.iter().map(|cause| {
-        let lost = |it: &crate::measures::Measures| it.lost_by_cause.get(*cause).copied();
+        let lost = |it: &Measures| it.lost_by_cause.get(*cause).copied();
         measures.map_or_else(String::new, |it| lost(it).unwrap_or(0).to_string())
     }));
     cells
+}
+
+/// Outages that lasted for the node-timeout and got no failover.
+fn deserved(run: &Measures) -> usize {
+    let unanswered = run.unanswered.iter();
+    unanswered.filter(|it| it.deserved_failover).count()
 }
 
 /// A cell as RFC 4180 writes it.

@@ -7,7 +7,7 @@ use redrill_sim::scenario::{Measure, Per, Unit};
 use serde::Serialize;
 
 use crate::expectations;
-use crate::measures::Measures;
+use crate::measures::{Measures, Unanswered};
 use crate::statistics::{
     Bound, lower_bound, poisson_rate, quantile, ratio_interval, upper_bound, wilson,
 };
@@ -15,6 +15,9 @@ use crate::summary::RunSummary;
 
 /// ms in a day.
 const DAY_MS: f64 = 86_400_000.0;
+
+/// The least outage that counts among the gaps: the same for every configuration.
+const NOTICED_MS: f64 = 1000.0;
 
 /// What a configuration comes to.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -31,7 +34,7 @@ pub struct Statistics {
     pub observed_days: f64,
     /// Promotions that a fault or an operator caused.
     pub failovers: u64,
-    /// Outages that deserved a failover and got none before they or the run ended.
+    /// Outages that lasted for the node-timeout and got no failover before they or the run ended.
     pub unanswered: u64,
     /// Acknowledged writes that were lost, by cause.
     pub lost_by_cause: BTreeMap<String, u64>,
@@ -100,12 +103,16 @@ pub struct Share {
 }
 
 /// The values of a measure over runs, in which what did not end is infinite: failovers that were
-/// deserved and did not happen, gaps and mistakes that lasted until the load ended.
+/// deserved and had not happened when everything was healed, gaps and mistakes that lasted until the
+/// load ended. Gaps are those of failovers and of every outage of a slot owner of a second or more,
+/// so that configurations are held to the same outages.
 #[must_use]
 pub fn values(measure: Measure, runs: &[&Measures]) -> Vec<f64> {
     match measure {
         Measure::FailoverTime => {
-            let unanswered: usize = runs.iter().map(|run| run.unanswered.len()).sum();
+            let unanswered = runs.iter().flat_map(|run| &run.unanswered);
+            let waited = unanswered.filter(|it| it.is_open && it.deserved_failover);
+            let unanswered = waited.count();
             let mut times = expectations::values(measure, runs);
             times.extend(std::iter::repeat_n(f64::INFINITY, unanswered));
             times
@@ -140,14 +147,19 @@ pub fn values(measure: Measure, runs: &[&Measures]) -> Vec<f64> {
 
 fn write_gaps(run: &Measures) -> Vec<f64> {
     let failovers = (run.failovers.iter()).map(|it| (it.write_gap_ms, it.write_gap_is_open));
-    let others = (run.unanswered.iter()).map(|it| (it.write_gap_ms, it.write_gap_is_open));
+    let others = noticed(run).map(|it| (it.write_gap_ms, it.write_gap_is_open));
     failovers.chain(others).filter_map(known_gap).collect()
 }
 
 fn read_gaps(run: &Measures) -> Vec<f64> {
     let failovers = (run.failovers.iter()).map(|it| (it.read_gap_ms, it.read_gap_is_open));
-    let others = (run.unanswered.iter()).map(|it| (it.read_gap_ms, it.read_gap_is_open));
+    let others = noticed(run).map(|it| (it.read_gap_ms, it.read_gap_is_open));
     failovers.chain(others).filter_map(known_gap).collect()
+}
+
+/// The outages that are told whatever the node-timeout.
+fn noticed(run: &Measures) -> impl Iterator<Item = &Unanswered> {
+    run.unanswered.iter().filter(|it| it.out_ms >= NOTICED_MS)
 }
 
 fn known_gap((ms, is_open): (Option<f64>, bool)) -> Option<f64> {
@@ -175,7 +187,9 @@ impl Statistics {
             invalid: count(Verdict::Invalid),
             observed_days: measures.iter().map(|run| days(run)).sum(),
             failovers: failovers.filter(|it| !it.is_false).count() as u64,
-            unanswered: measures.iter().map(|run| run.unanswered.len() as u64).sum(),
+            unanswered: (measures.iter().flat_map(|run| &run.unanswered))
+                .filter(|it| it.deserved_failover)
+                .count() as u64,
             lost_by_cause,
             measures: Measure::ALL
                 .into_iter()

@@ -152,7 +152,7 @@ impl Page<'_> {
             (
                 Measure::WriteGap,
                 "Write gap",
-                "how long nobody could write to the failed master's slots",
+                "how long nobody could write to the slots of a master that was out or replaced",
             ),
             (Measure::ReadGap, "Read gap", "the same of reads"),
             (
@@ -570,6 +570,9 @@ fn end(bound: Bound, beside: f64) -> String {
 
 /// A time without its unit, in the one in which another is shown.
 fn bare_time(ms: f64, beside: f64) -> String {
+    if ms.is_infinite() {
+        return "never".to_owned();
+    }
     match beside.abs() {
         long if long >= 1000.0 => format!("{:.2}", ms / 1000.0),
         short if short >= 10.0 => format!("{ms:.0}"),

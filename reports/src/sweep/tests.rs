@@ -39,6 +39,8 @@ fn run_without_recovery(seed: u64) -> RunSummary {
             weather: None,
             fault_at_ms: 1000.0,
             out_ms: 20_000.0,
+            is_open: true,
+            deserved_failover: true,
             write_gap_ms: Some(20_000.0),
             write_gap_is_open: true,
             read_gap_ms: None,
