@@ -291,6 +291,31 @@ fn comparisons_are_paired_where_the_weather_was_the_same() {
 }
 
 #[test]
+fn a_comparison_reads_like_this() {
+    let one = Results::from(trade(40, Vec::new()).data);
+    let mut other = one.clone();
+    for (run, later_ms) in other.configurations[0]
+        .1
+        .iter_mut()
+        .zip((0..).map(|it| it % 5))
+    {
+        if let Some(measures) = &mut run.measures {
+            let failover = &mut measures.failovers[0];
+            failover.write_gap_ms = Some(2100.0 + f64::from(later_ms) * 20.0);
+            measures.bus_bytes_per_node_s = Some(40_000.0);
+        }
+    }
+    other.configurations[1].1.drain(..20);
+    other.configurations[1]
+        .1
+        .iter_mut()
+        .for_each(|run| run.seed += 1000);
+    other.configurations[2].0 = "4000".into();
+    let compared = Compared::of(&one, &other).expect("they have two in common");
+    insta::assert_snapshot!(compare::render(&compared));
+}
+
+#[test]
 fn rows_for_notebooks_are_as_wide_as_their_titles() {
     let mut swept = trade(3, Vec::new());
     swept.data.axes[0].values[0].text = "\"normal(1ms, 2ms)\"".into();
