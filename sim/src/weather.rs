@@ -186,6 +186,24 @@ pub enum WeatherKind {
     Crash,
 }
 
+impl WeatherKind {
+    /// Whether the host lives through it with all it knows. Nobody failed then, and whoever holds
+    /// the host for failed is mistaken, however long it lasts: how much a longer node-timeout
+    /// would forgive must not be reckoned by the node-timeout.
+    #[must_use]
+    pub const fn spares_the_host(self) -> bool {
+        match self {
+            Self::Spell
+            | Self::Fork
+            | Self::SlowCommand
+            | Self::VmSteal
+            | Self::Swap
+            | Self::AofFsync => true,
+            Self::ZoneOutage | Self::Crash => false,
+        }
+    }
+}
+
 impl Weather {
     /// Whether there is none at all.
     #[must_use]

@@ -25,7 +25,8 @@ pub struct Failover {
     /// The weather that caused it, if no step did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weather: Option<WeatherKind>,
-    /// Whether the old master was not really out for as long as the node-timeout.
+    /// Whether the old master had not failed: it was not out for as long as the node-timeout, or
+    /// only weather held it up that it lived through.
     #[serde(rename = "false")]
     pub is_false: bool,
     /// When the fault began, ms after the cluster had formed: the old master's outage, or the
@@ -360,7 +361,7 @@ impl Evidence {
             .master
             .filter(|_| automatic)
             .and_then(|master| cause(outages, master, failed_us, timeout_us));
-        let deserved = outage.is_some_and(|it| it.length_until_us(failed_us) >= timeout_us);
+        let deserved = outage.is_some_and(|it| it.deserves_failover(failed_us, timeout_us));
         let asked = win.asked.filter(|_| !automatic);
         let fault_us = outage
             .map(|outage| outage.from_us)
@@ -528,7 +529,7 @@ impl Evidence {
                     fault_at_ms: clock.drill_ms(outage.from_us),
                     out_ms: since_ms(ended_us.min(healed_us), outage.from_us),
                     is_open: ended_us >= healed_us,
-                    deserved_failover: outage.length_until_us(healed_us) >= timeout_us,
+                    deserved_failover: outage.deserves_failover(healed_us, timeout_us),
                     write_gap_ms: write_gap.map(Gap::ms),
                     write_gap_is_open: write_gap.is_some_and(|gap| gap.is_open),
                     read_gap_ms: read_gap.map(Gap::ms),

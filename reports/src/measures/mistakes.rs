@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::outages::Outages;
 use super::since_ms;
 
-/// Suspicions (PFAIL or FAIL) by one node of another that had not been silent towards it for the
-/// node-timeout: neither down nor stalled nor cut off that long.
+/// Suspicions (PFAIL or FAIL) by one node of another that had not failed: it was neither down nor
+/// stalled nor cut off for the node-timeout, or only weather held it up that it lived through.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Mistakes {
     /// How long each lasted, ms, by their end: until the suspicion was taken back, or one of the
@@ -43,6 +43,8 @@ pub(super) struct Detector {
     links: BTreeMap<(NodeNumber, NodeNumber), Silence>,
     /// What each fault cut.
     cut_by: BTreeMap<FaultSource, Vec<(NodeNumber, NodeNumber)>>,
+    /// Which weather holds up which nodes that live through it.
+    held_up: BTreeMap<u32, Vec<NodeNumber>>,
     /// Since when an observer is mistaken about a node.
     open: BTreeMap<(NodeNumber, NodeNumber), u64>,
     mistakes: Mistakes,
@@ -93,6 +95,7 @@ impl Detector {
             processes: vec![Silence::default(); picture.header().nodes.len()],
             links: BTreeMap::new(),
             cut_by: BTreeMap::new(),
+            held_up: BTreeMap::new(),
             open: BTreeMap::new(),
             mistakes: Mistakes::default(),
         }
@@ -111,7 +114,18 @@ impl Detector {
                 self.cut(FaultSource::Weather(*weather), cut, at_us);
             }
             Event::FaultEnded { step } => self.heal(FaultSource::Step(*step), at_us),
-            Event::WeatherEnded { weather } => self.heal(FaultSource::Weather(*weather), at_us),
+            Event::WeatherBegan {
+                weather,
+                kind,
+                nodes,
+                ..
+            } if kind.spares_the_host() => {
+                self.held_up.insert(*weather, nodes.to_vec());
+            }
+            Event::WeatherEnded { weather } => {
+                self.heal(FaultSource::Weather(*weather), at_us);
+                self.held_up.remove(weather);
+            }
             Event::Phase { phase } => match phase {
                 Phase::Disturb => self.is_under_load = true,
                 Phase::Audit => self.is_under_load = false,
@@ -208,7 +222,7 @@ impl Detector {
     /// Whether the masters had reason to fail it.
     fn is_out(&self, outages: &Outages, suspect: NodeNumber, at_us: u64) -> bool {
         outages.of(suspect).any(|outage| {
-            outage.length_until_us(at_us) >= self.timeout_us
+            outage.deserves_failover(at_us, self.timeout_us)
                 && outage
                     .to_us
                     .is_none_or(|ended_us| ended_us + self.timeout_us >= at_us)
@@ -216,10 +230,12 @@ impl Detector {
     }
 
     fn process(&mut self, node: NodeNumber, change: ProcessChange, at_us: u64) {
+        let is_held_up = self.held_up.values().any(|nodes| nodes.contains(&node));
         let Some(silence) = self.processes.get_mut(usize::from(node)) else {
             return;
         };
         match change {
+            ProcessChange::Stalled(_) if is_held_up => {}
             ProcessChange::Stalled(_) if silence.causes == 0 => silence.begin(at_us),
             ProcessChange::Crashed(_) => {
                 if silence.causes == 0 {

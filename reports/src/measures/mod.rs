@@ -44,7 +44,8 @@ pub struct Measures {
     pub unanswered: Vec<Unanswered>,
     /// Number of promotions without an outage that deserves one: the old master was neither down,
     /// nor stalled, nor out of touch with a quorum of masters for as long as the node-timeout
-    /// before it was held for failed. Promotions that an operator asked for are not false.
+    /// before it was held for failed; or the weather paused it, for however long, and it went on
+    /// by itself. Promotions that an operator asked for are not false.
     pub false_failovers: u64,
     /// The suspicions of nodes that were not out.
     #[serde(default)]

@@ -81,8 +81,15 @@ impl Outages {
 
     fn touched(&mut self, nodes: &[NodeNumber], by: Fault) {
         for node in nodes {
-            if let Some(fault) = self.faults.get_mut(usize::from(*node)) {
+            let place = usize::from(*node);
+            if let Some(fault) = self.faults.get_mut(place) {
                 *fault = Some(by);
+            }
+            // Who dies during a pause has failed all the same.
+            if let Some(&Some(outage)) = self.open.get(place)
+                && !by.spares_the_host()
+            {
+                self.list[outage].fault = Some(by);
             }
         }
     }
@@ -137,7 +144,22 @@ impl Outages {
     }
 }
 
+impl Fault {
+    /// Whether nobody failed. What a script does is meant to be a failure.
+    const fn spares_the_host(self) -> bool {
+        match self {
+            Self::Step(_) => false,
+            Self::Weather(kind) => kind.spares_the_host(),
+        }
+    }
+}
+
 impl Outage {
+    /// Whether the node failed, and had been out for the node-timeout at a time.
+    pub(super) fn deserves_failover(&self, at_us: u64, timeout_us: u64) -> bool {
+        !self.fault.is_some_and(Fault::spares_the_host) && self.length_until_us(at_us) >= timeout_us
+    }
+
     /// How much of it lies before a time, microseconds.
     pub(super) fn length_until_us(&self, at_us: u64) -> u64 {
         self.to_us

@@ -214,33 +214,21 @@ fn paused_by_weather(lasts_us: u64) -> Trace {
 }
 
 #[test]
-fn weather_longer_than_the_node_timeout_deserves_its_failover() {
-    let measures = measured(&paused_by_weather(8_000_000));
-    let [failover] = &measures.failovers[..] else {
-        panic!("{measures:#?}")
-    };
-    assert!(!failover.is_false, "{}", phases(failover));
-    assert_eq!(
-        (failover.step, failover.weather),
-        (None, Some(WeatherKind::VmSteal))
-    );
-    assert_eq!(measures.false_failovers, 0);
-    assert!(
-        failover.first_pfail_ms.is_some_and(|ms| ms > 1900.0),
-        "{}",
-        phases(failover)
-    );
-}
-
-#[test]
-fn weather_shorter_than_the_node_timeout_deserves_none() {
-    let measures = measured(&paused_by_weather(1_900_000));
-    let [failover] = &measures.failovers[..] else {
-        panic!("{measures:#?}")
-    };
-    assert!(failover.is_false, "{}", phases(failover));
-    assert_eq!(failover.weather, Some(WeatherKind::VmSteal));
-    assert_eq!(measures.false_failovers, 1);
+fn a_pause_that_the_master_lives_through_deserves_no_failover_however_long() {
+    for lasts_us in [1_900_000, 8_000_000] {
+        let measures = measured(&paused_by_weather(lasts_us));
+        let [failover] = &measures.failovers[..] else {
+            panic!("{measures:#?}")
+        };
+        assert!(failover.is_false, "{}", phases(failover));
+        assert_eq!(
+            (failover.step, failover.weather),
+            (None, Some(WeatherKind::VmSteal))
+        );
+        assert_eq!(measures.false_failovers, 1);
+        assert!(measures.mistakes.count() > 0, "{:?}", measures.mistakes);
+        assert!(measures.unanswered.is_empty(), "{:?}", measures.unanswered);
+    }
 }
 
 #[test]
