@@ -11,7 +11,7 @@ use super::{Goal, GoalStatistic, MeasureDifference, Sweep};
 use crate::statistics::{Bound, Compared, Difference, Finding, runs_for_upper_bound};
 use crate::summary::RunSummary;
 use crate::table::{Side, Table};
-use crate::text::{grouped, in_unit, percent, time};
+use crate::text::{gap, grouped, in_unit, percent, time};
 
 const BOLD: &str = "1";
 const GREEN: &str = "1;32";
@@ -199,7 +199,7 @@ impl Page<'_> {
         ];
         self.title(
             "Where a failover's time goes",
-            "medians; promotion: all of it from the fault on; what follows counts from there",
+            "medians; the first four add up to about the promotion, the last two count from it",
         );
         self.table(&PHASES.map(|(_, name)| name), |it| {
             PHASES
@@ -251,16 +251,22 @@ impl Page<'_> {
         self.table(&columns, |it| {
             let mean = |measure: Measure| {
                 let mean = it.measure(measure).and_then(|it| it.mean);
-                mean.map_or_else(|| NONE.to_owned(), |mean| in_unit(mean, measure.unit()))
+                mean.map_or_else(
+                    || NONE.to_owned(),
+                    |mean| match measure.unit() {
+                        Unit::Time => gap(mean),
+                        Unit::Number | Unit::Share => in_unit(mean, measure.unit()),
+                    },
+                )
             };
             let lost = it
                 .measure(Measure::LostAckedWrites)
                 .and_then(|it| it.runs_with_any);
-            let gap = it.measure(Measure::CoverageGap);
+            let coverage = it.measure(Measure::CoverageGap);
             vec![
                 mean(Measure::WriteUnavailability),
                 mean(Measure::ReadUnavailability),
-                gap.map_or_else(|| NONE.to_owned(), |it| estimate(&it.p95)),
+                coverage.map_or_else(|| NONE.to_owned(), |it| estimate(&it.p95)),
                 mean(Measure::LostAckedWrites),
                 lost.map_or_else(|| NONE.to_owned(), |it| share(it.hits, it.of, it.high)),
                 it.measure(Measure::BusBandwidth)
@@ -519,10 +525,10 @@ impl Page<'_> {
         }
         for (more, names) in open {
             let words = match more {
-                Some(more) => format!("about {} more seeds would likely decide", grouped(more)),
-                None => "no number of seeds is likely to decide".to_owned(),
+                Some(more) => format!("About {} more seeds would likely decide.", grouped(more)),
+                None => "No number of seeds is likely to decide.".to_owned(),
             };
-            self.line(&format!("  These are open: {}; {words}.", names.join("; ")));
+            self.line(&format!("  These are open: {}. {words}", names.join("; ")));
         }
     }
 }
@@ -573,10 +579,16 @@ fn bare_time(ms: f64, beside: f64) -> String {
     if ms.is_infinite() {
         return "never".to_owned();
     }
-    match beside.abs() {
+    let text = match beside.abs() {
         long if long >= 1000.0 => format!("{:.2}", ms / 1000.0),
         short if short >= 10.0 => format!("{ms:.0}"),
         _ => format!("{ms:.1}"),
+    };
+    // What rounds to zero has no sign.
+    let is_zero = text.chars().all(|letter| "-0.".contains(letter));
+    match is_zero {
+        true => text.trim_start_matches('-').to_owned(),
+        false => text,
     }
 }
 

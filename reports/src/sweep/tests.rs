@@ -177,7 +177,7 @@ fn a_limit_at_what_is_measured_is_never_decided() {
     let swept = sweep(vec![same.clone(), same.clone(), same], vec![FALSE(1.0)]);
     assert_eq!(judgements(&swept), [Judgement::Inconclusive; 3]);
     assert_eq!(swept.advice.more_runs(0), None);
-    assert!(table::render(&swept, false).contains("no number of seeds is likely to decide"));
+    assert!(table::render(&swept, false).contains("No number of seeds is likely to decide"));
 }
 
 #[test]
