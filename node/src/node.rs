@@ -109,10 +109,14 @@ impl Node {
         }
         let mut random = Randomness::new(seed);
         let restored = saved.is_some();
-        let cluster = match saved {
+        let mut cluster = match saved {
             Some(saved) => restore::cluster(&config, saved, random.names.number(), now.wall)?,
             None => restore::fresh(&config, &mut random, now.wall),
         };
+        if config.engine.has(Quirk::SoleMasterMarksFail) {
+            // Nobody is the only master before the masters were counted (`clusterInit`).
+            cluster.size = 0;
+        }
         let mut node = Self {
             replication: Replication::new(random.names.replication_id(), &config),
             config,

@@ -193,6 +193,37 @@ fn the_only_master_marks_a_silent_replica_as_failing() {
     }
 }
 
+#[test]
+fn a_master_that_has_just_started_does_not_take_itself_for_the_only_one() {
+    for engine in Engine::ALL {
+        let mut cluster = Cluster::formed(3, 1, |config| {
+            config.engine = *engine;
+            config.cluster_node_timeout_ms = 500;
+        });
+        cluster.settle();
+        // It starts into a minority, and counts the masters two seconds later at the earliest.
+        cluster.kill(0);
+        cluster.cut(&[0], &[1, 2, 3, 4, 5]);
+        cluster.start(0);
+        let since = cluster.facts.len();
+        cluster.run_ms(1900);
+        let marked = |(_, host, fact): &&(u64, usize, Fact)| {
+            *host == 0 && matches!(fact, Fact::MarkedFailing { .. })
+        };
+        let facts = &cluster.facts[since..];
+        let suspected = |(_, host, fact): &(u64, usize, Fact)| {
+            *host == 0 && matches!(fact, Fact::PossiblyFailing { .. })
+        };
+        assert!(facts.iter().any(suspected), "{engine:?}\n{}", cluster.log());
+        assert_eq!(
+            facts.iter().filter(marked).count(),
+            0,
+            "{engine:?}\n{}",
+            cluster.log()
+        );
+    }
+}
+
 /// Takes the slots of the first of three masters away in everybody's view.
 fn empty_the_first_shard(cluster: &mut Cluster) {
     for host in 0..6 {

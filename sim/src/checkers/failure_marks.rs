@@ -164,7 +164,10 @@ impl FailureMarks {
             );
             let nodes = [mark.listener, mark.suspect];
             findings.violation(Code::F, mark.at_us, &nodes, &evidence, words);
-        } else if !listener.view.peer(mark.suspect).suspected {
+            return;
+        }
+        let seen = listener.view.peer(mark.suspect);
+        if !seen.suspected && !seen.suspicion_unsure {
             let words = format!("{name} marked {suspect} FAIL without suspecting it itself");
             let nodes = [mark.listener, mark.suspect];
             findings.violation(Code::F, mark.at_us, &nodes, &evidence, words);
@@ -223,6 +226,8 @@ mod tests {
 
     use super::super::testing::{Log, assert_breaks, assert_valid, id};
     use super::*;
+    use crate::scenario::CrashKind;
+    use crate::trace::StateLoad;
 
     /// `m1` and `m2` suspect `r3`.
     fn suspected() -> Log {
@@ -310,6 +315,28 @@ mod tests {
         log.marks("m1", "r3", &[("m2", 0)], true);
         let broken = ends(&mut log).broken();
         assert!(!broken.contains(&Code::F), "{broken:?}");
+    }
+
+    #[test]
+    fn a_suspicion_may_come_back_with_the_state_file_after_a_power_loss() {
+        for (how, fine) in [(CrashKind::PowerOff, true), (CrashKind::Kill, false)] {
+            let mut log = suspected();
+            let answers = Fact::NoLongerPossiblyFailing { node: id("r3") };
+            log.later(100).fact("m1", answers);
+            let whole = StateLoad::Whole {
+                current_epoch: 3,
+                last_vote_epoch: 0,
+            };
+            log.later(100)
+                .crash("m1", how)
+                .later(100)
+                .start("m1", whole);
+            log.later(10)
+                .reported("m1", "r3", "m2")
+                .marks("m1", "r3", &[("m2", 0)], true);
+            let broken = ends(&mut log).broken();
+            assert_eq!(broken.contains(&Code::F), !fine, "{how:?}: {broken:?}");
+        }
     }
 
     #[test]

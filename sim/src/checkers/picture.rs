@@ -294,6 +294,7 @@ impl<'t> Picture<'t> {
                 if kind == CrashKind::PowerOff {
                     for peer in &mut picture.view.peers {
                         peer.role_unsure = true;
+                        peer.suspicion_unsure |= peer.ever_suspected;
                     }
                 }
                 Process::Down
@@ -505,6 +506,7 @@ fn mark(peer: &mut PeerPicture, fact: &Fact) {
     let suspected = matches!(fact, Fact::PossiblyFailing { .. });
     let failed = matches!(fact, Fact::MarkedFailing { .. } | Fact::FailReceived { .. });
     peer.suspected = suspected;
+    peer.suspicion_unsure = false;
     peer.failed = failed;
     peer.ever_suspected |= suspected | failed;
 }

@@ -36,6 +36,9 @@ pub struct PeerPicture {
     pub failed: bool,
     /// Whether it ever was PFAIL or FAIL here.
     pub ever_suspected: bool,
+    /// Whether it may be PFAIL without a word: the viewer lost power, and the state file that was
+    /// left may be of a time when it suspected it.
+    pub suspicion_unsure: bool,
 }
 
 /// A node that is not named is none of the drill's.
@@ -47,6 +50,7 @@ pub(super) const NO_PEER: PeerPicture = PeerPicture {
     suspected: false,
     failed: false,
     ever_suspected: false,
+    suspicion_unsure: false,
 };
 
 impl View {
