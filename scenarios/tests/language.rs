@@ -75,6 +75,8 @@ fn the_drill_library_loads_without_a_doubt() {
         match name.as_str() {
             // The layout it warns of is the very question.
             "even-split" => assert_eq!(warnings.len(), 2),
+            // It is about the syncs of that file, not about what is in it.
+            "tune-slow-disk" => assert_eq!(warnings, ["files of data are not simulated"]),
             _ => assert_eq!(warnings, [""; 0], "{name}"),
         }
         assert_eq!(loaded.scenario.name, name);
@@ -98,8 +100,10 @@ fn every_drill_of_the_library_answers_one_question_told_in_its_first_line() {
             asked.starts_with(question.trim_end_matches('?')),
             "{asked} / {question}"
         );
+        // What is tuned has objectives in its [sweep] instead.
+        let tunes = stem(&path).starts_with("tune-");
         assert!(
-            !loaded.scenario.expectations.is_empty(),
+            tunes || !loaded.scenario.expectations.is_empty(),
             "{}",
             path.display()
         );

@@ -342,7 +342,7 @@ loss = 0.1
 delay = "+5ms"
 [expect]
 failovers = "count == 1"
-false-failovers = "count == 0"
+false-failovers = "count == 1"
 "#;
 
 #[test]
@@ -361,7 +361,8 @@ fn a_failover_by_the_weather_names_it_in_every_world() {
             let failover = &run["failovers"][0];
             assert_eq!(failover["weather"], "vm-steal", "{world}: {failover}");
             assert_eq!(failover["step"], Value::Null, "{world}");
-            assert_eq!(failover["false"], false, "{world}");
+            // The host lives through it: to replace its master is a mistake, however long it takes.
+            assert_eq!(failover["false"], true, "{world}");
         }
     }
     // A log holds what happened: it is judged without the file that the weather came from.

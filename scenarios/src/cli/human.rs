@@ -310,10 +310,7 @@ fn failover_table(failovers: &[Failover]) -> String {
             |ms: Option<f64>| ms.map_or_else(|| "-".to_owned(), |ms| format!("+{}", time(ms)));
         let how = match (failover.how, failover.weather) {
             (FailoverHow::Automatic, Some(weather)) if failover.is_false => {
-                format!(
-                    "false: the master was out too shortly ({})",
-                    weather.words()
-                )
+                format!("false: the master had not failed ({})", weather.words())
             }
             (FailoverHow::Automatic, Some(weather)) => weather.words().to_owned(),
             (FailoverHow::Automatic, None) if failover.is_false => {
