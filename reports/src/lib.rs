@@ -1,6 +1,8 @@
 //! Reports on a redrill run: pure functions of the event log.
 
 pub mod calibration;
+pub mod charts;
+mod drawing;
 pub mod expectations;
 pub mod html;
 pub mod junit;

@@ -14,6 +14,26 @@ impl Colour {
         format!("#{:02x}{:02x}{:02x}", self.0, self.1, self.2)
     }
 
+    /// How light it is to the eye, 0 to 1, as the Web Content Accessibility Guidelines have it.
+    #[must_use]
+    pub fn luminance(self) -> f64 {
+        let part = |part: u8| {
+            let value = f64::from(part) / 255.0;
+            match value <= 0.040_45 {
+                true => value / 12.92,
+                false => ((value + 0.055) / 1.055).powf(2.4),
+            }
+        };
+        0.2126 * part(self.0) + 0.7152 * part(self.1) + 0.0722 * part(self.2)
+    }
+
+    /// How well one can be read on the other: 1 to 21, of which text takes 4.5.
+    #[must_use]
+    pub fn contrast(self, other: Self) -> f64 {
+        let (one, other) = (self.luminance() + 0.05, other.luminance() + 0.05);
+        one.max(other) / one.min(other)
+    }
+
     /// This colour mixed with white; 0 leaves it, 1 is white.
     #[must_use]
     pub fn lighter(self, share: f64) -> Self {
@@ -47,6 +67,67 @@ pub const YELLOW: Colour = Colour(0xf0, 0xe4, 0x42);
 pub const VERMILLION: Colour = Colour(0xd5, 0x5e, 0x00);
 /// Okabe-Ito reddish purple.
 pub const PURPLE: Colour = Colour(0xcc, 0x79, 0xa7);
+
+/// The colours of a picture, on white paper or in the dark.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Theme {
+    /// The paper.
+    pub paper: Colour,
+    /// Text and outlines.
+    pub ink: Colour,
+    /// Text of lesser weight.
+    pub soft_ink: Colour,
+    /// Lines that only guide the eye.
+    pub rule: Colour,
+    /// What is better.
+    pub good: Colour,
+    /// What is worse.
+    pub bad: Colour,
+    /// What was measured on real servers.
+    pub measured: Colour,
+    /// Lines beside each other; each also has a dash and a mark of its own.
+    pub series: [Colour; 6],
+}
+
+impl Theme {
+    /// On white paper: Okabe and Ito's, those darker that would be too pale for a line.
+    pub const LIGHT: Self = Self {
+        paper: PAPER,
+        ink: INK,
+        soft_ink: SOFT_INK,
+        rule: RULE,
+        good: Colour(0x00, 0x7a, 0x59),
+        bad: Colour(0xb8, 0x4f, 0x00),
+        measured: INK,
+        series: [
+            BLUE,
+            VERMILLION,
+            Colour(0x00, 0x86, 0x61),
+            Colour(0xa8, 0x4f, 0x83),
+            Colour(0x9a, 0x6a, 0x00),
+            Colour(0x2b, 0x86, 0xb8),
+        ],
+    };
+
+    /// In the dark.
+    pub const DARK: Self = Self {
+        paper: Colour(0x14, 0x17, 0x1b),
+        ink: Colour(0xe8, 0xeb, 0xee),
+        soft_ink: Colour(0xa8, 0xb0, 0xba),
+        rule: Colour(0x34, 0x3a, 0x42),
+        good: Colour(0x3f, 0xc9, 0xa1),
+        bad: Colour(0xf4, 0x93, 0x4c),
+        measured: Colour(0xe8, 0xeb, 0xee),
+        series: [
+            Colour(0x5a, 0xb0, 0xea),
+            Colour(0xf0, 0x8a, 0x3c),
+            Colour(0x36, 0xc4, 0x9a),
+            Colour(0xe0, 0x97, 0xc1),
+            Colour(0xe8, 0xc5, 0x4a),
+            Colour(0x9d, 0xd0, 0xf1),
+        ],
+    };
+}
 
 /// The colour of a role. A replica's bar is also thinner than a master's.
 #[must_use]
@@ -197,5 +278,24 @@ pub const fn rank(kind: EventKind) -> u8 {
         | EventKind::Membership
         | EventKind::Clients
         | EventKind::Remark => 13,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_colour_can_be_read_on_its_paper() {
+        assert!((INK.contrast(INK) - 1.0).abs() < 1e-9);
+        assert!((Colour(0, 0, 0).contrast(PAPER) - 21.0).abs() < 1e-9);
+        for theme in [Theme::LIGHT, Theme::DARK] {
+            for text in [theme.ink, theme.soft_ink, theme.good, theme.bad] {
+                assert!(text.contrast(theme.paper) >= 4.5, "{}", text.to_hex());
+            }
+            for line in theme.series {
+                assert!(line.contrast(theme.paper) >= 3.0, "{}", line.to_hex());
+            }
+        }
     }
 }

@@ -2,10 +2,11 @@
 
 use super::table::number;
 use super::{Comparison, Outside, Row, Side, WIDENED_BY};
+use crate::drawing::scale::round_ticks;
+use crate::drawing::sheet::{Anchor, Box2, Sheet, Type};
+use crate::drawing::{DrawError, sheet_png, sheet_svg};
 use crate::statistics::quantile;
 use crate::theme::{BLUE, Colour, INK, PAPER, RULE, VERMILLION};
-use crate::timeline::sheet::{Anchor, Box2, Sheet, Type};
-use crate::timeline::{DrawError, sheet_png, sheet_svg};
 
 const WIDTH: f64 = 1400.0;
 const MARGIN: f64 = 24.0;
@@ -218,23 +219,13 @@ impl Scale {
 
     fn ticks(&self, is_count: bool) -> Vec<(f64, String)> {
         const MOST: f64 = 5.0;
-        let powers = (-1..7).flat_map(|power| [1.0, 2.0, 5.0].map(|by| by * 10_f64.powi(power)));
-        let mut steps = powers.filter(|step| !is_count || *step >= 1.0);
-        let step = steps.find(|step| (self.high - self.low) / step <= MOST);
-        let step = step.unwrap_or(self.high - self.low);
-        let (first, last) = (
-            (self.low / step).ceil() as i64,
-            (self.high / step).floor() as i64,
-        );
-        let tick = |tick: i64| {
-            let value = tick as f64 * step;
-            let words = if step < 1.0 {
-                format!("{value:.1}")
-            } else {
-                format!("{value:.0}")
-            };
-            (self.x(value), words)
+        let ticks = round_ticks(self.low, self.high, MOST, is_count);
+        let is_fine = ticks.windows(2).any(|pair| pair[1] - pair[0] < 1.0);
+        let words = |value: f64| match is_fine {
+            true => format!("{value:.1}"),
+            false => format!("{value:.0}"),
         };
-        (first..=last).map(tick).collect()
+        let ticks = ticks.into_iter();
+        ticks.map(|value| (self.x(value), words(value))).collect()
     }
 }

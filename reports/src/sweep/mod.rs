@@ -139,6 +139,21 @@ impl Axis {
     }
 }
 
+impl SweepData {
+    /// A configuration's value on each axis, as people write it.
+    #[must_use]
+    pub fn values_of(&self, configuration: usize) -> Vec<&str> {
+        let places = self.configurations[configuration].places.iter();
+        places
+            .zip(&self.axes)
+            .map(|(value, axis)| {
+                let value = axis.values.get(*value);
+                value.map_or("", |value| value.text.trim_matches('"'))
+            })
+            .collect()
+    }
+}
+
 impl Sweep {
     /// Says what a finished sweep comes to.
     #[must_use]

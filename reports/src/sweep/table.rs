@@ -120,14 +120,8 @@ impl Page<'_> {
 
     /// A configuration's value on each axis.
     fn values(&self, place: usize) -> Vec<String> {
-        let data = &self.sweep.data;
-        let places = data.configurations[place].places.iter().zip(&data.axes);
-        places
-            .map(|(value, axis)| {
-                let value = axis.values.get(*value);
-                value.map_or_else(String::new, |value| value.text.trim_matches('"').to_owned())
-            })
-            .collect()
+        let values = self.sweep.data.values_of(place).into_iter();
+        values.map(str::to_owned).collect()
     }
 
     /// A configuration in words.

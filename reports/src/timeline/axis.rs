@@ -1,6 +1,6 @@
 //! Time across the picture.
 
-use super::sheet::{Anchor, Box2, Sheet, Type};
+use crate::drawing::sheet::{Anchor, Box2, Sheet, Type};
 use crate::model::{Model, Span};
 use crate::theme::{INK, PAPER, RULE};
 

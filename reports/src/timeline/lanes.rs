@@ -3,10 +3,10 @@
 use redrill_sim::trace::NodeNumber;
 
 use super::axis::Axis;
-use super::font::{self, Weight as FontWeight};
-use super::labels::Taken;
-use super::sheet::{Anchor, Box2, Sheet, Type};
 use super::{LEFT, MARGIN};
+use crate::drawing::font::{self, Weight as FontWeight};
+use crate::drawing::labels::Taken;
+use crate::drawing::sheet::{Anchor, Box2, Sheet, Type};
 use crate::model::{EventLine, Lane, Model, Role, Trouble, Weight};
 use crate::theme::{INK, ORANGE, SOFT_INK, VERMILLION, ZONE, hatch, mark, rank, role_colour};
 

@@ -1,8 +1,9 @@
 //! What colours, hatches and marks mean.
 
-use super::font;
-use super::sheet::{Box2, Sheet, Type};
-use super::{MARGIN, sheet};
+use super::MARGIN;
+use crate::drawing::font;
+use crate::drawing::sheet;
+use crate::drawing::sheet::{Box2, Sheet, Type};
 use crate::model::{EventKind, Model, Role, Trouble, Weight};
 use crate::theme::{
     Colour, GREEN, Hatch, INK, ORANGE, PURPLE, RULE, SOFT_INK, VERMILLION, hatch, mark, role_colour,

@@ -1,9 +1,9 @@
 //! The strips under the lanes: who served the slots, and how the clients fared.
 
 use super::axis::Axis;
-use super::font::{self, Weight};
-use super::sheet::{Anchor, Box2, Sheet, Type};
 use super::{LEFT, MARGIN};
+use crate::drawing::font::{self, Weight};
+use crate::drawing::sheet::{Anchor, Box2, Sheet, Type};
 use crate::model::{Bucket, Model, SlotRow, SlotSpan};
 use crate::text::length;
 use crate::theme::{BLUE, GREEN, Hatch, INK, ORANGE, PURPLE, RULE, SKY, VERMILLION, ZONE};

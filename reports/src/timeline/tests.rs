@@ -1,5 +1,5 @@
-use super::sheet::Item;
 use super::*;
+use crate::drawing::sheet::Item;
 use crate::sample::{kill_master, partition_and_stall};
 
 fn sheets() -> Vec<(u32, Sheet)> {

@@ -1,10 +1,10 @@
 //! The upper part: title, overview of the whole run, faults, failovers.
 
 use super::axis::Axis;
-use super::font::{self, Weight};
-use super::labels::Taken;
-use super::sheet::{Anchor, Box2, Sheet, Type};
 use super::{LEFT, MARGIN};
+use crate::drawing::font::{self, Weight};
+use crate::drawing::labels::Taken;
+use crate::drawing::sheet::{Anchor, Box2, Sheet, Type};
 use crate::model::{Failover, Model, Part, Span};
 use crate::text::length;
 use crate::theme::{

@@ -44,10 +44,14 @@ impl<B: DrawingBackend> Canvas<B> {
                 Item::Outline(area, colour, width) => self.outline(*area, *colour, *width)?,
                 Item::Line(from, to, colour, width) => self.line(*from, *to, *colour, *width)?,
                 Item::Dashes(x, ends, colour, width) => self.dashes(*x, *ends, *colour, *width)?,
-                Item::Polygon(points, colour) => self.polygon(points, *colour)?,
+                Item::Polygon(points, colour) => self.polygon(points, *colour, 1.0)?,
+                Item::Area(points, colour, alpha) => self.polygon(points, *colour, *alpha)?,
+                Item::Path(points, colour, width) => self.path(points, *colour, *width)?,
                 Item::Disc(at, radius, colour) => self.disc(*at, *radius, *colour)?,
                 Item::Hatch(area, hatch, colour) => self.hatch(*area, *hatch, *colour)?,
                 Item::Text(text, at, kind) => self.text(text, *at, *kind)?,
+                // The document says it; see `sheet_svg`.
+                Item::InFull(_) => {}
             }
         }
         self.backend.present()
@@ -126,6 +130,7 @@ impl<B: DrawingBackend> Canvas<B> {
                 (from.0 - nx, from.1 - ny),
             ],
             colour,
+            1.0,
         )
     }
 
@@ -144,10 +149,32 @@ impl<B: DrawingBackend> Canvas<B> {
         Ok(())
     }
 
-    fn polygon(&mut self, points: &[(f64, f64)], colour: Colour) -> Outcome<B> {
+    fn polygon(&mut self, points: &[(f64, f64)], colour: Colour, alpha: f64) -> Outcome<B> {
         let points: Vec<(i32, i32)> = points.iter().map(|&(x, y)| self.at(x, y)).collect();
         self.backend
-            .fill_polygon(points, &Paint::new(colour, 1.0, 0))
+            .fill_polygon(points, &Paint::new(colour, alpha, 0))
+    }
+
+    /// One stroke where the backend has one; pixels are drawn line by line.
+    fn path(&mut self, points: &[(f64, f64)], colour: Colour, width: f64) -> Outcome<B> {
+        match self.text {
+            TextMode::Text => {
+                let points: Vec<(i32, i32)> = points.iter().map(|&(x, y)| self.at(x, y)).collect();
+                let width = (width * self.scale).round().max(1.0) as u32;
+                self.backend
+                    .draw_path(points, &Paint::new(colour, 1.0, width))
+            }
+            TextMode::Pixels => {
+                for ends in points.windows(2) {
+                    self.line(ends[0], ends[1], colour, width)?;
+                    // Without it, a bend shows a notch.
+                    if width > 1.5 && ends[0].1 != ends[1].1 {
+                        self.disc(ends[1], width / 2.0, colour)?;
+                    }
+                }
+                Ok(())
+            }
+        }
     }
 
     fn disc(&mut self, (x, y): (f64, f64), radius: f64, colour: Colour) -> Outcome<B> {
@@ -157,7 +184,7 @@ impl<B: DrawingBackend> Canvas<B> {
                 (x + radius * angle.cos(), y + radius * angle.sin())
             })
             .collect();
-        self.polygon(&points, colour)
+        self.polygon(&points, colour, 1.0)
     }
 
     /// A hatch over an area, in phase over the whole sheet.

@@ -59,10 +59,16 @@ pub(crate) enum Item {
     /// An upright dashed line: x, top and bottom, and the width.
     Dashes(f64, (f64, f64), Colour, f64),
     Polygon(Vec<(f64, f64)>, Colour),
+    /// A filled outline, and how opaque it is.
+    Area(Vec<(f64, f64)>, Colour, f64),
+    /// A line through points, and its width.
+    Path(Vec<(f64, f64)>, Colour, f64),
     Disc((f64, f64), f64, Colour),
     Hatch(Box2, Hatch, Colour),
     /// A text, where its baseline begins, ends or has its middle, and its looks.
     Text(String, (f64, f64), Type),
+    /// What the text before it says in full.
+    InFull(String),
 }
 
 /// A sheet that grows downwards.

@@ -4,25 +4,25 @@ use super::sheet::{Anchor, Box2, Sheet, Type};
 
 /// The space that labels and what they must not cover have taken.
 #[derive(Debug, Default)]
-pub(super) struct Taken(Vec<Box2>);
+pub(crate) struct Taken(Vec<Box2>);
 
 /// Room around a label.
 const AIR: f64 = 3.0;
 
 impl Taken {
     /// Keeps labels off an area.
-    pub(super) fn take(&mut self, area: Box2) {
+    pub(crate) fn take(&mut self, area: Box2) {
         self.0.push(area);
     }
 
     /// Whether nothing has been placed in an area.
-    pub(super) fn is_free(&self, area: Box2) -> bool {
+    pub(crate) fn is_free(&self, area: Box2) -> bool {
         !self.0.iter().any(|taken| taken.touches(area))
     }
 
     /// Writes a text at the first of some places where it is free and between the bounds; false
     /// if there is none.
-    pub(super) fn place(
+    pub(crate) fn place(
         &mut self,
         sheet: &mut Sheet,
         text: &str,
