@@ -1,25 +1,19 @@
 //! `redrill calibrate`
 
-use std::path::Path;
-
 use redrill::calibration::compare;
-use redrill::reports::calibration::measured::{self, Cell};
 use redrill::reports::calibration::{Comparison, table};
 use redrill::reports::summary::DrillOutcome;
 
-use super::{CalibrateArguments, Exit, output};
+use super::{CalibrateArguments, Exit, files, output};
 
 pub(crate) fn calibrate(arguments: &CalibrateArguments) -> Exit {
-    let mut cells = Vec::new();
-    for path in &arguments.measured {
-        match read(path) {
-            Ok(more) => cells.extend(more),
-            Err(error) => {
-                output::error(&error);
-                return Exit::BadDrill;
-            }
+    let cells = match files::measured(&arguments.measured) {
+        Ok(cells) => cells,
+        Err(error) => {
+            output::error(&error);
+            return Exit::BadDrill;
         }
-    }
+    };
     if cells.is_empty() {
         output::error("there is no measured trial in these files");
         return Exit::NothingRan;
@@ -43,7 +37,7 @@ pub(crate) fn calibrate(arguments: &CalibrateArguments) -> Exit {
     }
     output::result(&table::overview(&comparisons));
     if let Some(folder) = &arguments.out
-        && let Err(error) = super::files::write_calibration(&comparisons, folder)
+        && let Err(error) = files::write_calibration(&comparisons, folder)
     {
         output::error(&error);
         return Exit::Usage;
@@ -53,10 +47,4 @@ pub(crate) fn calibrate(arguments: &CalibrateArguments) -> Exit {
         true => Exit::Pass,
         false => Exit::Failed(DrillOutcome::ExpectationMissed),
     }
-}
-
-fn read(path: &Path) -> Result<Vec<Cell>, String> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-    measured::read(&text).map_err(|error| format!("{}: {error}", path.display()))
 }

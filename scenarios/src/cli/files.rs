@@ -2,12 +2,15 @@
 
 use std::fs::File;
 use std::io::BufWriter;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use redrill::Ended;
+use redrill::reports::calibration::measured::{self, Cell};
 use redrill::reports::calibration::{Comparison, picture, table};
+use redrill::reports::charts::{self, ReferencePoint};
 use redrill::reports::summary::Summary;
 use redrill::reports::sweep::{self, Sweep};
+use redrill::reports::theme::Theme;
 use redrill::reports::{html, terminal, timeline};
 use redrill::sim::trace::Trace;
 use redrill::sim::trace_io;
@@ -77,6 +80,42 @@ pub(crate) fn write_calibration(cells: &[Comparison], folder: &Path) -> Result<(
     let json = serde_json::to_vec_pretty(cells);
     let json = json.map_err(|error| format!("cannot write {}: {error}", path.display()))?;
     write(&path, &json)
+}
+
+/// Reads trials that were measured on real servers.
+///
+/// # Errors
+/// A message that names the file.
+pub(crate) fn measured(paths: &[PathBuf]) -> Result<Vec<Cell>, String> {
+    let mut cells = Vec::new();
+    for path in paths {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        let more = measured::read(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+        cells.extend(more);
+    }
+    Ok(cells)
+}
+
+/// Writes the charts of a sweep, for paper.
+///
+/// # Errors
+/// A message that names the file.
+pub(crate) fn write_charts(
+    sweep: &Sweep,
+    references: &[ReferencePoint],
+    folder: &Path,
+) -> Result<(), String> {
+    let charts_folder = folder.join("charts");
+    make(&charts_folder)?;
+    for chart in charts::charts(sweep, references, Theme::LIGHT) {
+        let svg = chart.svg().map_err(|error| error.to_string())?;
+        let path = charts_folder.join(&chart.name);
+        write(&path.with_extension("svg"), svg.as_bytes())?;
+        let png = chart.png().map_err(|error| error.to_string())?;
+        write(&path.with_extension("png"), &png)?;
+    }
+    Ok(())
 }
 
 /// Writes `sweep.json` and `runs.csv`.

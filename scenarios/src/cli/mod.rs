@@ -92,7 +92,7 @@ pub(crate) struct RunArguments {
 ///
 /// Every configuration runs the same seeds. Finished runs are kept in runs.ndjson at once: the same
 /// command goes on where an interrupted one stopped. At the end the folder holds sweep.json, with
-/// everything, and runs.csv, a row a run.
+/// everything, runs.csv, a row a run, report.html, which needs no network, and its charts.
 #[derive(Debug, clap::Args)]
 pub(crate) struct SweepArguments {
     /// The drill file. Its [sweep] says what the options do not.
@@ -115,6 +115,10 @@ pub(crate) struct SweepArguments {
     /// The world it runs in.
     #[arg(long, value_name = "WORLD", value_parser = WorldParser)]
     world: Option<WorldKind>,
+    /// Trials measured on real servers, a JSON object a line: their medians are drawn on the
+    /// trade-off curve over cluster-node-timeout.
+    #[arg(long, value_name = "MEASURED.jsonl")]
+    measured: Vec<PathBuf>,
     /// Where to write the files; redrill-out/DRILL-sweep-DIGEST by default.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use redrill::reports::charts::ReferencePoint;
 use redrill::reports::sweep::{Sweep as Swept, SweepData, table};
 use redrill::reports::text::grouped;
 use redrill::sweep::{Journal, Options, Sweep, SweepError};
@@ -55,8 +56,16 @@ pub(crate) fn sweep(arguments: &SweepArguments) -> Exit {
         Some(folder) => folder.clone(),
         None => default_folder(&sweep),
     };
+    // A mistake in these files must not come to light after hours.
+    let references = match files::measured(&arguments.measured) {
+        Ok(cells) => ReferencePoint::of_measured(&cells),
+        Err(error) => {
+            output::error(&error);
+            return Exit::BadDrill;
+        }
+    };
     match run(&sweep, &folder) {
-        Ok(swept) => report(arguments.format, &swept, &folder),
+        Ok(swept) => report(arguments.format, &swept, &references, &folder),
         Err(error) => {
             output::error(&error.to_string());
             match error {
@@ -119,9 +128,11 @@ fn progress(total: u64, done: u64) -> ProgressBar {
     bar
 }
 
-fn report(format: Format, swept: &Swept, folder: &Path) -> Exit {
+fn report(format: Format, swept: &Swept, references: &[ReferencePoint], folder: &Path) -> Exit {
     let mut exit = Exit::of(swept.outcome());
-    if let Err(error) = files::write_sweep(swept, folder) {
+    let written = files::write_sweep(swept, folder)
+        .and_then(|()| files::write_charts(swept, references, folder));
+    if let Err(error) = written {
         output::error(&error);
         exit = exit.max(Exit::Usage);
     }
