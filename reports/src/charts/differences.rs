@@ -6,6 +6,7 @@ use super::Theme;
 use super::frame::{Dash, Frame, Key, MARGIN, WIDTH};
 use super::line::ends;
 use super::words::{facts, measure, short, tick_time, values, values_and_standing};
+use crate::drawing::font;
 use crate::drawing::scale::Scale;
 use crate::drawing::sheet::{Anchor, Box2, Sheet};
 use crate::statistics::{Compared, Difference, Finding};
@@ -24,11 +25,12 @@ const COMPARED: [(Measure, Compared); 5] = [
 const MOST_PANELS: usize = 3;
 /// Rows of more configurations than this are not drawn.
 const MOST_ROWS: usize = 40;
+/// The most room for the names of rows.
 const NAMES: f64 = 150.0;
 /// Room for the verdicts at the right of a panel.
-const VERDICTS: f64 = 84.0;
-const GAP: f64 = 12.0;
-const ROW: f64 = 26.0;
+const VERDICTS: f64 = 124.0;
+const GAP: f64 = 10.0;
+const ROW: f64 = 34.0;
 
 /// `None` if there is nothing to compare.
 pub(super) fn draw(sweep: &Sweep, theme: Theme) -> Option<Sheet> {
@@ -47,7 +49,10 @@ pub(super) fn draw(sweep: &Sweep, theme: Theme) -> Option<Sheet> {
     if panels.is_empty() {
         return None;
     }
-    let base = format!("Against {}", values_and_standing(sweep, sweep.base));
+    let base = format!(
+        "Better or worse than {}",
+        values_and_standing(sweep, sweep.base)
+    );
     let about = format!(
         "difference seed by seed with its 95 % interval, less is better; {}",
         facts(sweep)
@@ -64,6 +69,10 @@ pub(super) fn draw(sweep: &Sweep, theme: Theme) -> Option<Sheet> {
     let top = frame.sheet.y + 34.0;
     let bottom = top + ROW * rows.len() as f64;
     let kind = frame.type_of(12.0).anchor(Anchor::Right);
+    let widths = rows
+        .iter()
+        .map(|row| font::width(&values(sweep, *row), kind.size, kind.weight));
+    let names = (widths.fold(40.0, f64::max) + 18.0).min(NAMES);
     for (row, number) in rows.iter().zip(0_u32..) {
         let y = top + ROW * (f64::from(number) + 0.5);
         if number % 2 == 0 {
@@ -73,13 +82,13 @@ pub(super) fn draw(sweep: &Sweep, theme: Theme) -> Option<Sheet> {
             );
             frame.sheet.tint(area, rule, 0.3);
         }
-        let at = (MARGIN + NAMES - 10.0, y + 4.0);
+        let at = (MARGIN + names - 10.0, y + 4.0);
         frame.shortened(&values(sweep, *row), at, kind, NAMES - 14.0);
     }
     let count = panels.len() as f64;
-    let width = (WIDTH - 2.0 * MARGIN - NAMES - GAP * (count - 1.0)) / count;
+    let width = (WIDTH - 2.0 * MARGIN - names - GAP * (count - 1.0)) / count;
     for (compared, number) in panels.iter().zip(0_u32..) {
-        let left = MARGIN + NAMES + f64::from(number) * (width + GAP);
+        let left = MARGIN + names + f64::from(number) * (width + GAP);
         let plot = Box2::new(left, top, left + width - VERDICTS, bottom);
         panel(&mut frame, sweep, rows, *compared, plot);
     }
@@ -145,7 +154,7 @@ fn panel(
     for (difference, number) in found.iter().zip(0_u32..) {
         let y = plot.top + ROW * (f64::from(number) + 0.5);
         match difference {
-            Some(it) => row(frame, it, plot, y, &scale),
+            Some(it) => row(frame, it, of, plot, y, &scale),
             None => {
                 let kind = frame.soft(11.0);
                 frame.text("not measured", (plot.right + 8.0, y + 4.0), kind);
@@ -154,7 +163,7 @@ fn panel(
     }
 }
 
-fn row(frame: &mut Frame, it: &Difference, plot: Box2, y: f64, scale: &Scale) {
+fn row(frame: &mut Frame, it: &Difference, of: Measure, plot: Box2, y: f64, scale: &Scale) {
     let (words, shape, colour) = verdict(frame.theme, it);
     let hollow = it.finding == Finding::Inconclusive;
     if it.estimate.is_finite() {
@@ -179,7 +188,33 @@ fn row(frame: &mut Frame, it: &Difference, plot: Box2, y: f64, scale: &Scale) {
     }
     let kind = frame.type_of(11.0).colour(colour);
     let kind = if hollow { kind } else { kind.bold() };
-    frame.text(words, (plot.right + 8.0, y + 4.0), kind);
+    frame.text(words, (plot.right + 8.0, y - 2.0), kind);
+    let small = frame.soft(10.0);
+    let numbers = numbers(it, of.unit());
+    frame.shortened(
+        &numbers,
+        (plot.right + 8.0, y + 11.0),
+        small,
+        VERDICTS - 8.0,
+    );
+}
+
+/// `+1.20 s [1.15, 1.24]`
+fn numbers(it: &Difference, unit: Unit) -> String {
+    if !it.estimate.is_finite() {
+        return String::new();
+    }
+    let sign = if it.estimate > 0.0 { "+" } else { "" };
+    let (estimate, divisor) = match unit {
+        Unit::Time if it.estimate.abs() >= 1000.0 => (tick_time(it.estimate), 1000.0),
+        Unit::Time => (tick_time(it.estimate), 1.0),
+        Unit::Number | Unit::Share => (short(it.estimate), 1.0),
+    };
+    let end = |value: f64| match value.is_finite() {
+        true => short(value / divisor),
+        false => "never".to_owned(),
+    };
+    format!("{sign}{estimate} [{}, {}]", end(it.low), end(it.high))
 }
 
 const fn verdict(theme: Theme, it: &Difference) -> (&'static str, Shape, Colour) {

@@ -234,3 +234,15 @@ fn notes(sweep: &Sweep, series: &[Series]) -> Vec<String> {
     }
     notes
 }
+
+/// At which share the line of a phase ends.
+#[cfg(test)]
+pub(super) fn end(sweep: &Sweep, place: usize, of: Measure) -> f64 {
+    let series = Series::of(sweep, place, Look::of(Theme::LIGHT, 0));
+    let phase = PHASES.iter().position(|it| it.0 == of).unwrap_or(0);
+    let plot = Box2::new(0.0, 0.0, 100.0, 100.0);
+    let shares = Scale::linear((0.0, 1.0), (0.0, 1.0));
+    let times = Scale::linear((0.0, 1.0), (0.0, 100.0));
+    let line = steps(&series.times[phase], plot, &times, &shares);
+    line.last().map_or(0.0, |at| at.1)
+}

@@ -268,6 +268,12 @@ impl Frame {
         self.sheet
             .items
             .push(Item::Polygon(vec![to, wings[0], wings[1]], colour));
+        self.take(Box2::new(
+            from.0.min(to.0) - 1.0,
+            from.1.min(to.1) - 1.0,
+            from.0.max(to.0) + 1.0,
+            from.1.max(to.1) + 1.0,
+        ));
     }
 
     /// An upright axis at the left of a plot: guides and words.
@@ -290,7 +296,7 @@ impl Frame {
     /// A level axis below a plot: guides, words, and its name.
     pub(super) fn level_axis(&mut self, plot: Box2, scale: &Scale, words: impl Fn(f64) -> String) {
         let kind = self.soft(11.0).anchor(Anchor::Middle);
-        for value in scale.ticks((plot.right - plot.left) / 64.0) {
+        for value in scale.ticks((plot.right - plot.left) / 54.0) {
             let x = scale.at(value);
             let rule = self.theme.rule;
             self.sheet.line((x, plot.top), (x, plot.bottom), rule, 1.0);

@@ -6,7 +6,7 @@ use super::Theme;
 use super::colour_scale::{colour, text_on};
 use super::frame::{Frame, MARGIN, WIDTH};
 use super::line::ends;
-use super::words::{facts, measure, short, tick_time};
+use super::words::{facts, measure, sentence, short, tick_time};
 use crate::drawing::font;
 use crate::drawing::sheet::{Anchor, Box2, Sheet, Type};
 use crate::sweep::{MeasureStatistics, Statistics, Sweep};
@@ -32,8 +32,8 @@ enum Cell {
     Nothing,
 }
 
-/// Room for the names of rows.
-const NAMES: f64 = 150.0;
+/// The most room for the names of rows.
+const NAMES: f64 = 220.0;
 /// More columns or rows than this are too small to be seen.
 const MOST: usize = 200;
 
@@ -108,23 +108,28 @@ pub(super) fn draw(sweep: &Sweep, shown: Shown, theme: Theme) -> Option<Sheet> {
             *cell = shown.of(statistics);
         }
     }
-    let is_empty = cells.iter().flatten().all(|cell| *cell == Cell::Nothing);
-    if is_empty {
+    let nothing = [Cell::Nothing, Cell::Value(0.0)];
+    if cells.iter().flatten().all(|cell| nothing.contains(cell)) {
         return None;
     }
-    let words = shown.words();
-    let title = format!("{}{}", words[..1].to_uppercase(), &words[1..]);
-    let mut frame = Frame::new(theme, &title, &facts(sweep));
+    let mut frame = Frame::new(theme, &sentence(&shown.words()), &facts(sweep));
     let ends = shown.ends(&cells);
     key(&mut frame, shown, ends, &cells);
+    let kind = frame.soft(11.0);
+    let widths = down
+        .values
+        .iter()
+        .map(|it| font::width(it.text.trim_matches('"'), kind.size, kind.weight));
+    let names = (widths.fold(24.0, f64::max) + 14.0).min(NAMES);
     let map = Map {
         shown,
+        names,
         ends,
         top: frame.sheet.y + 32.0,
-        width: (WIDTH - MARGIN * 2.0 - NAMES) / columns as f64,
+        width: (WIDTH - MARGIN * 2.0 - names) / columns as f64,
         height: (420.0 / rows as f64).clamp(12.0, 46.0),
     };
-    map.names(&mut frame, sweep);
+    map.write_names(&mut frame, sweep);
     for (row, values) in cells.iter().enumerate() {
         for (column, cell) in values.iter().enumerate() {
             map.cell(&mut frame, (column, row), *cell);
@@ -180,6 +185,7 @@ fn without_value(frame: &mut Frame, area: Box2, cell: Cell) {
 struct Map {
     shown: Shown,
     ends: (f64, f64),
+    names: f64,
     top: f64,
     width: f64,
     height: f64,
@@ -187,20 +193,20 @@ struct Map {
 
 impl Map {
     fn area(&self, (column, row): (usize, usize)) -> Box2 {
-        let left = MARGIN + NAMES + column as f64 * self.width;
+        let left = MARGIN + self.names + column as f64 * self.width;
         let top = self.top + row as f64 * self.height;
         Box2::new(left, top, left + self.width, top + self.height)
     }
 
-    fn names(&self, frame: &mut Frame, sweep: &Sweep) {
+    fn write_names(&self, frame: &mut Frame, sweep: &Sweep) {
         let [across, down] = &sweep.data.axes[..] else {
             return;
         };
         let bottom = self.top + self.height * down.values.len() as f64;
         let kind = frame.type_of(12.0);
         let middle = kind.anchor(Anchor::Middle);
-        let room = WIDTH - MARGIN * 2.0 - NAMES;
-        let at = (MARGIN + NAMES + room / 2.0, bottom + 36.0);
+        let room = WIDTH - MARGIN * 2.0 - self.names;
+        let at = (MARGIN + self.names + room / 2.0, bottom + 36.0);
         frame.shortened(&across.path, at, middle, room);
         frame.shortened(
             &down.path,
@@ -225,7 +231,7 @@ impl Map {
             let y = f64::midpoint(area.top, area.bottom) + 4.0;
             let words = value.text.trim_matches('"');
             let right = kind.anchor(Anchor::Right);
-            frame.shortened(words, (area.left - 8.0, y), right, NAMES - 12.0);
+            frame.shortened(words, (area.left - 8.0, y), right, self.names - 12.0);
         }
     }
 

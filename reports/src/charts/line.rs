@@ -178,15 +178,24 @@ impl Line {
         parts
     }
 
+    /// The value at its right end.
+    pub(super) fn last(&self) -> Option<f64> {
+        self.points
+            .iter()
+            .rev()
+            .find_map(|it| it.as_ref()?.estimate)
+    }
+
     /// Its name at its right end, where there is room.
     pub(super) fn name_at_end(&self, frame: &mut Frame, xs: &[f64], scale: &Scale) {
         let points = self.points.iter().zip(xs).rev();
-        let mut heights = points.filter_map(|(point, x)| Some((*x, (*point)?.estimate?)));
+        let height = |it: Point| it.estimate.filter(|value| *value > 0.0).or(it.high);
+        let mut heights = points.filter_map(|(point, x)| Some((*x, height((*point)?)?)));
         let Some((x, value)) = heights.next() else {
             return;
         };
         let (x, y) = (x + 12.0, scale.at(value) + 4.0);
-        let places: Vec<((f64, f64), Anchor)> = [0.0, -13.0, 13.0, -26.0, 26.0]
+        let places: Vec<((f64, f64), Anchor)> = [0.0, 13.0, -13.0, 26.0, -26.0, 39.0]
             .map(|shift| ((x, y + shift), Anchor::Left))
             .to_vec();
         let kind = frame.type_of(11.0).colour(self.look.colour).bold();

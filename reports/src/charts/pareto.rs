@@ -64,10 +64,12 @@ pub(super) fn draw(sweep: &Sweep, theme: Theme) -> Option<Sheet> {
     let at = (f64::midpoint(plot.left, plot.right), plot.bottom + 35.0);
     frame.text(&words, at, kind);
     front_line(&mut frame, &spots, (&x, &y));
-    for spot in &spots {
-        spot.cross(&mut frame, sweep, plot, (&x, &y));
+    // The front lies above what it beats, and its names come first.
+    for is_front in [false, true] {
+        for spot in spots.iter().filter(|it| it.on_front == is_front) {
+            spot.cross(&mut frame, sweep, plot, (&x, &y));
+        }
     }
-    // The front's names come before those of what it beats.
     for is_front in [true, false] {
         for spot in spots.iter().filter(|it| it.on_front == is_front) {
             spot.name(&mut frame, sweep, plot, (&x, &y));
@@ -233,7 +235,7 @@ impl Spot {
         let words = values_and_standing(sweep, self.place);
         let words = font::fitted(&words, kind.size, kind.weight, 260.0);
         let mut places = Vec::new();
-        for far in [0.0, 14.0, 28.0] {
+        for far in [0.0, 13.0] {
             places.extend([
                 ((x + 9.0, y - 6.0 - far), Anchor::Left),
                 ((x + 9.0, y + 14.0 + far), Anchor::Left),

@@ -1,10 +1,12 @@
 //! The trade-off curve: how long failovers take above, how many are false below, over one axis.
 
+use std::cmp::Ordering;
+
 use redrill_sim::scenario::Measure;
 
 use super::frame::{Dash, Frame, Key, LEFT, Look, MARGIN, WIDTH};
 use super::line::{Across, Line, Point, ends, scale_of_times};
-use super::words::{facts, measure, short, tick_time};
+use super::words::{facts, measure, sentence, short, tick_time};
 use super::{ReferencePoint, Theme};
 use crate::drawing::scale::Scale;
 use crate::drawing::sheet::{Anchor, Box2, Sheet};
@@ -50,7 +52,8 @@ pub(super) fn draw(sweep: &Sweep, references: &[ReferencePoint], theme: Theme) -
         .collect();
     frame.keys(&keys);
     let sides = (LEFT, WIDTH - RIGHT);
-    let xs: Vec<f64> = references.iter().map(|it| it.x).collect();
+    let own = axis.own.iter().filter_map(|own| own.position);
+    let xs: Vec<f64> = references.iter().map(|it| it.x).chain(own).collect();
     let across = Across::of(axis, &xs, sides);
     frame.sheet.y += 22.0;
     let top = frame.sheet.y;
@@ -62,7 +65,7 @@ pub(super) fn draw(sweep: &Sweep, references: &[ReferencePoint], theme: Theme) -
         frame.sheet.y = plot_top + height + 8.0;
     }
     let bottom = frame.sheet.y - 8.0;
-    axis_of_values(&mut frame, axis, &across, sides, (top, bottom));
+    axis_of_values(&mut frame, axis, &across, &boxes, bottom);
     plan.rules(&mut frame, &across, (top, bottom));
     for (panel, plot) in panels.iter().zip(boxes) {
         panel.draw(&mut frame, plot, &across);
@@ -75,17 +78,16 @@ pub(super) fn draw(sweep: &Sweep, references: &[ReferencePoint], theme: Theme) -
 }
 
 /// The swept values below all panels, with guides, and the name of the axis.
-fn axis_of_values(
-    frame: &mut Frame,
-    axis: &Axis,
-    across: &Across,
-    sides: (f64, f64),
-    (top, bottom): (f64, f64),
-) {
+fn axis_of_values(frame: &mut Frame, axis: &Axis, across: &Across, plots: &[Box2], bottom: f64) {
+    let sides = (LEFT, WIDTH - RIGHT);
     let kind = frame.soft(11.0).anchor(Anchor::Middle);
     for (value, x) in axis.values.iter().zip(&across.xs) {
         let rule = frame.theme.rule;
-        frame.sheet.line((*x, top + 6.0), (*x, bottom), rule, 1.0);
+        for plot in plots {
+            frame
+                .sheet
+                .line((*x, plot.top), (*x, plot.bottom), rule, 1.0);
+        }
         let words = value.text.trim_matches('"');
         frame.shortened(words, (*x, bottom + 16.0), kind, across.room(sides));
     }
@@ -292,7 +294,7 @@ impl<'a> Plan<'a> {
                 let name = match line.name.as_str() {
                     "failover p50" => "failover time p50".to_owned(),
                     name if name.ends_with("p50") => format!("{name}, band: interval"),
-                    name => name.to_owned(),
+                    name => format!("{} {name}", measure(self.sweep.advice.pareto.delay)),
                 };
                 keys.push((Key::Line(line.look), name));
             }
@@ -321,28 +323,34 @@ impl<'a> Plan<'a> {
     /// The drill's own setting and the chosen one.
     fn rules(&self, frame: &mut Frame, across: &Across, (top, bottom): (f64, f64)) {
         let data = &self.sweep.data;
-        let at = |place: usize| data.configurations[place].places.get(self.axis).copied();
-        let current = data.current.and_then(at);
+        let axis = &data.axes[self.axis];
+        let at = |place: usize| {
+            let value = *data.configurations[place].places.get(self.axis)?;
+            let text = axis.values.get(value)?.text.as_str();
+            Some((*across.xs.get(value)?, text))
+        };
+        let own = || {
+            let own = axis.own.as_ref()?;
+            Some((across.scale?.at(own.position?), own.text.as_str()))
+        };
+        let current = data.current.and_then(at).or_else(own);
         let chosen = self.sweep.advice.chosen.and_then(at);
-        let ink = frame.theme.ink;
-        let good = frame.theme.good;
+        let (ink, good) = (frame.theme.ink, frame.theme.good);
         let rules = match (current, chosen) {
-            (Some(one), Some(other)) if one == other => vec![(one, "now and chosen", good, true)],
+            (Some(one), Some(other)) if one == other => vec![(one, "now and chosen", good)],
             _ => {
-                let current = current.map(|it| (it, "now", ink, false));
-                let chosen = chosen.map(|it| (it, "chosen", good, true));
+                let current = current.map(|it| (it, "now", ink));
+                let chosen = chosen.map(|it| (it, "chosen", good));
                 current.into_iter().chain(chosen).collect()
             }
         };
-        for (value, word, colour, is_chosen) in rules {
-            let Some(x) = across.xs.get(value).copied() else {
-                continue;
+        for ((x, text), word, colour) in rules {
+            let (dash, width) = match word {
+                "now" => (Dash::DASHED, 1.4),
+                _ => (Dash::SOLID, 2.0),
             };
-            let dash = if is_chosen { Dash::SOLID } else { Dash::DASHED };
-            let width = if is_chosen { 2.0 } else { 1.4 };
             frame.dashed(&[(x, top), (x, bottom)], dash, colour, width);
-            let text = data.axes[self.axis].values[value].text.trim_matches('"');
-            let words = format!("{word}: {text}");
+            let words = format!("{word}: {}", text.trim_matches('"'));
             let kind = frame.type_of(12.0).colour(colour).bold();
             let words = crate::drawing::font::fitted(&words, kind.size, kind.weight, 220.0);
             let y = top - 5.0;
@@ -406,16 +414,22 @@ impl<'a> Plan<'a> {
 impl Panel<'_> {
     fn draw(&self, frame: &mut Frame, plot: Box2, across: &Across) {
         let kind = frame.type_of(13.0).bold();
-        frame.text(&self.title, (MARGIN, plot.top - 8.0), kind);
+        frame.text(&sentence(&self.title), (MARGIN, plot.top - 8.0), kind);
         let scale = self.scale(plot);
         match self.is_rate {
             true => frame.upright_axis(plot, &scale, short),
             false => frame.upright_axis(plot, &scale, tick_time),
         }
         frame.edges(plot);
-        for line in &self.lines {
+        for (number, line) in self.lines.iter().enumerate() {
             match self.is_rate {
-                true => rates(frame, line, plot, &across.xs, &scale),
+                true => rates(
+                    frame,
+                    line,
+                    plot,
+                    &beside(across, self.lines.len(), number),
+                    &scale,
+                ),
                 false => line.draw(frame, plot, &across.xs, &scale),
             }
         }
@@ -423,10 +437,16 @@ impl Panel<'_> {
             self.references(frame, x_scale, &scale);
         }
         self.limits(frame, plot, &scale);
-        for line in self.lines.iter().rev() {
-            if !line.name.is_empty() {
-                line.name_at_end(frame, &across.xs, &scale);
-            }
+        // From top to bottom, so that names that must give way keep their order.
+        let mut lines: Vec<&Line> = self.lines.iter().filter(|it| !it.name.is_empty()).collect();
+        lines.sort_by(|one, other| {
+            other
+                .last()
+                .partial_cmp(&one.last())
+                .unwrap_or(Ordering::Equal)
+        });
+        for line in lines {
+            line.name_at_end(frame, &across.xs, &scale);
         }
     }
 
@@ -497,7 +517,13 @@ impl Panel<'_> {
                     labels.len() - 1
                 });
             let colour = frame.theme.measured;
-            let (x, y) = (x_scale.at(point.x), scale.at(point.median));
+            // Two measures of the same trials stand side by side.
+            let aside = if point.measure == Measure::FailoverTime {
+                5.0
+            } else {
+                -5.0
+            };
+            let (x, y) = (x_scale.at(point.x) + aside, scale.at(point.median));
             let (low, high) = (scale.at(point.low), scale.at(point.high));
             frame.sheet.line((x, low), (x, high), colour, 2.0);
             for end in [low, high] {
@@ -508,6 +534,13 @@ impl Panel<'_> {
             frame.mark((x, y), reference_shape(number), colour, false);
         }
     }
+}
+
+/// Where the points of one of several lines stand, so that their whiskers stand side by side.
+fn beside(across: &Across, lines: usize, number: usize) -> Vec<f64> {
+    const APART: f64 = 8.0;
+    let shift = (number as f64 - (lines as f64 - 1.0) / 2.0) * APART;
+    across.xs.iter().map(|x| x + shift).collect()
 }
 
 /// Rates over a logarithmic axis, which has no 0: where none was seen, an arrow goes down from

@@ -57,6 +57,14 @@ pub(super) fn measure(measure: Measure) -> String {
     measure.name().replace('-', " ")
 }
 
+/// The same as the beginning of a line.
+pub(super) fn sentence(words: &str) -> String {
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(letters).collect()
+    })
+}
+
 /// A time on an axis: `0`, `20 ms`, `1.5 s`, `3 min`.
 pub(super) fn tick_time(ms: f64) -> String {
     match ms.abs() {

@@ -85,6 +85,9 @@ pub struct Axis {
     pub path: String,
     /// Its values.
     pub values: Vec<AxisValue>,
+    /// The value that the drill has by itself, if it is a part of the configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<AxisValue>,
 }
 
 /// A value of an axis.

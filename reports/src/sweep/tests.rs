@@ -63,6 +63,7 @@ fn sweep(configurations: Vec<Vec<RunSummary>>, goals: Vec<Goal>) -> Sweep {
     let axis = Axis {
         path: "config.cluster-node-timeout".into(),
         values: values.collect(),
+        own: None,
     };
     let configurations = configurations.into_iter().zip(&texts).enumerate();
     Sweep::new(SweepData {

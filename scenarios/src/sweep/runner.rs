@@ -106,14 +106,18 @@ impl Sweep {
     }
 
     fn data(&self, runs: Vec<Vec<RunSummary>>) -> SweepData {
+        let value = |text: &String| AxisValue {
+            text: text.clone(),
+            position: Self::position(text),
+        };
+        let own = |path: &str| {
+            let name = path.strip_prefix("config.")?;
+            self.base.config_text.get(name).map(value)
+        };
         let axes = self.axes.iter().map(|axis| Axis {
             path: axis.path.clone(),
-            values: (axis.values.iter())
-                .map(|text| AxisValue {
-                    text: text.clone(),
-                    position: Self::position(text),
-                })
-                .collect(),
+            values: axis.values.iter().map(value).collect(),
+            own: own(&axis.path),
         });
         let configurations =
             self.configurations
