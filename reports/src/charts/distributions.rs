@@ -99,7 +99,8 @@ impl Series {
             .iter()
             .filter_map(|run| run.measures.as_ref())
             .collect();
-        let unanswered: usize = runs.iter().map(|run| run.unanswered.len()).sum();
+        let all = sweep::values(Measure::FailoverTime, &runs);
+        let unanswered = all.iter().filter(|value| value.is_infinite()).count();
         let times = PHASES.map(|(measure, _)| {
             let mut finite = sweep::values(measure, &runs);
             finite.retain(|value| value.is_finite());
@@ -212,17 +213,13 @@ fn name(frame: &mut Frame, series: &Series, line: &[(f64, f64)], plot: Box2) {
 
 fn notes(sweep: &Sweep, series: &[Series]) -> Vec<String> {
     let mut notes = Vec::new();
-    let open: usize = sweep
-        .statistics
-        .iter()
-        .map(|it| it.unanswered as usize)
-        .sum();
+    let all = sweep.statistics.iter();
+    let all = all.filter_map(|it| it.measure(Measure::FailoverTime));
+    let (of, open) = all.fold((0, 0), |sum, it| (sum.0 + it.values, sum.1 + it.censored));
     if open > 0 {
-        let all: u64 = sweep.statistics.iter().map(|it| it.failovers).sum();
         notes.push(format!(
-            "{open} of {} outages that deserved a failover got none before they or their run ended: \
-             lines that end below 100 % are short of those.",
-            all + open as u64
+            "{open} of {of} failovers had not come when everything was healed: nobody knows their \
+             phases, and lines end below 100 % by as many."
         ));
     }
     let count = sweep.data.configurations.len();

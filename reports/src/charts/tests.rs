@@ -258,7 +258,7 @@ fn a_trade_off_marks_limits_the_own_setting_and_the_choice() {
     assert!(says(
         &charts,
         "phases",
-        "outages that deserved a failover got none"
+        "failovers had not come"
     ));
     for words in ["better", "worse", "never ends"] {
         let says = says(&charts, "differences", words);
