@@ -193,9 +193,15 @@ impl Invocation {
             words.extend(["--set".into(), set.clone()]);
         }
         words.extend_from_slice(&self.further);
-        let quoted: Vec<String> = words.iter().map(|word| quoted(word)).collect();
-        quoted.join(" ")
+        command_line(&words)
     }
+}
+
+/// Words as a POSIX shell reads them back.
+#[must_use]
+pub fn command_line(words: &[String]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+    quoted.join(" ")
 }
 
 /// A word as a POSIX shell reads it back.

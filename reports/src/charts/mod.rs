@@ -12,7 +12,7 @@ mod line;
 mod pareto;
 mod reference;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod trade_off;
 mod words;
 

@@ -134,7 +134,7 @@ fn goals() -> Vec<Goal> {
 }
 
 /// Slower failovers and fewer false ones, and in the end some that never come.
-fn trade_off_of(seeds: u64) -> Sweep {
+pub(crate) fn trade_off_of(seeds: u64) -> Sweep {
     let values = texts(&["1000", "3000", "15000"]);
     let axis = axis("config.cluster-node-timeout", &values);
     sweep(vec![axis], Some(2), goals(), seeds, |places, seed| {
@@ -149,7 +149,7 @@ fn trade_off_of(seeds: u64) -> Sweep {
     })
 }
 
-fn over_two_axes() -> Sweep {
+pub(crate) fn over_two_axes() -> Sweep {
     let axes = vec![
         axis("config.cluster-node-timeout", &texts(&["1000", "5000"])),
         axis("step.1.for", &texts(&["2s", "9s", "20s"])),
@@ -163,7 +163,7 @@ fn over_two_axes() -> Sweep {
     })
 }
 
-fn references() -> Vec<ReferencePoint> {
+pub(crate) fn references() -> Vec<ReferencePoint> {
     [(2000.0, Measure::WriteGap), (5000.0, Measure::FailoverTime)]
         .into_iter()
         .map(|(x, measure)| ReferencePoint {
@@ -186,9 +186,11 @@ fn all_of(sweep: &Sweep) -> Vec<Chart> {
 }
 
 fn labels(chart: &Chart) -> Vec<(&str, Box2)> {
-    let texts = chart.sheet.items.iter().filter_map(|item| match item {
-        Item::Text(text, at, kind) => Some((text.as_str(), kind.space(text, *at))),
-        _ => None,
+    let texts = chart.sheet.items.iter().filter_map(|item| {
+        let Item::Text(text, at, kind) = item else {
+            return None;
+        };
+        Some((text.as_str(), kind.space(text, *at)))
     });
     texts.collect()
 }
@@ -255,11 +257,7 @@ fn a_trade_off_marks_limits_the_own_setting_and_the_choice() {
         assert!(says(&charts, "trade-off", words), "{words}");
     }
     assert!(says(&charts, "pareto", "3000 (chosen)"));
-    assert!(says(
-        &charts,
-        "phases",
-        "failovers had not come"
-    ));
+    assert!(says(&charts, "phases", "failovers had not come"));
     for words in ["better", "worse", "never ends"] {
         let says = says(&charts, "differences", words);
         assert_eq!(says, words != "never ends", "{words}");

@@ -46,10 +46,10 @@ pub(crate) fn sheet_svg(sheet: &Sheet, title: &str, fonts: bool) -> Result<Strin
 fn with_full_texts(body: &str, items: &[Item]) -> String {
     let mut full: Vec<Option<&str>> = Vec::new();
     for item in items {
-        match (item, full.last_mut()) {
-            (Item::Text(..), _) => full.push(None),
-            (Item::InFull(text), Some(last)) => *last = Some(text),
-            _ => {}
+        if let Item::Text(..) = item {
+            full.push(None);
+        } else if let (Item::InFull(text), Some(last)) = (item, full.last_mut()) {
+            *last = Some(text);
         }
     }
     if full.iter().all(Option::is_none) {
@@ -89,6 +89,25 @@ pub(crate) fn sheet_png(sheet: &Sheet, density: u32) -> Result<Vec<u8>, DrawErro
     Ok(file)
 }
 
+/// The style that brings the font along.
+pub(crate) fn font_faces() -> String {
+    let shipped = [
+        (font::Weight::Regular, "normal"),
+        (font::Weight::Bold, "bold"),
+    ];
+    let mut style = String::new();
+    for (weight, name) in shipped {
+        let _ = write!(
+            style,
+            "@font-face{{font-family:\"{}\";font-weight:{name};\
+             src:url(data:font/otf;base64,{})}}",
+            font::FAMILY,
+            base64(weight.file()),
+        );
+    }
+    style
+}
+
 /// The document with its size in pixels, its font, and a name for who cannot see it.
 fn with_head(body: &str, sheet: &Sheet, title: &str, fonts: bool) -> String {
     let start = body.find('>').map_or(0, |end| end + 1);
@@ -104,18 +123,8 @@ fn with_head(body: &str, sheet: &Sheet, title: &str, fonts: bool) -> String {
         units(sheet.y),
         escaped(title),
     );
-    let shipped = [
-        (font::Weight::Regular, "normal"),
-        (font::Weight::Bold, "bold"),
-    ];
-    for (weight, name) in shipped.into_iter().filter(|_| fonts) {
-        let _ = write!(
-            head,
-            "@font-face{{font-family:\"{}\";font-weight:{name};\
-             src:url(data:font/otf;base64,{})}}",
-            font::FAMILY,
-            base64(weight.file()),
-        );
+    if fonts {
+        head.push_str(&font_faces());
     }
     head.push_str("text{white-space:pre}</style>\n");
     head.push_str(body.get(start..).unwrap_or_default().trim_start());

@@ -1,4 +1,4 @@
-//! `report.html`: a run in one file that needs no network and no server.
+//! `report.html`: a run, or a sweep, in one file that needs no network and no server.
 //!
 //! What can be read as text stands in the document itself; the timeline is drawn by a small
 //! script from data inside the file, so that one can zoom and look at single events. Without the
@@ -6,6 +6,7 @@
 
 mod data;
 mod sections;
+mod sweep;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use redrill_sim::checkers::{Findings, Verdict};
@@ -16,6 +17,7 @@ use crate::measures::Measures;
 use crate::model::Model;
 use crate::timeline;
 use data::Data;
+pub use sweep::sweep_report;
 
 const STYLE: &str = include_str!("report.css");
 const SCRIPT: &str = include_str!("report.js");

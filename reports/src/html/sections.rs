@@ -94,7 +94,7 @@ pub(super) enum Column<'a> {
 }
 
 /// A table that scrolls by itself where it is wider than the page.
-fn table(columns: &[Column<'_>], rows: &Markup) -> Markup {
+pub(super) fn table(columns: &[Column<'_>], rows: &Markup) -> Markup {
     html! {
         div.scroll {
             table {

@@ -24,14 +24,43 @@ const REASONS_TOLD: usize = 5;
 /// Nothing to say.
 const NONE: &str = "-";
 
+/// A part of what is told of a sweep.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Part {
+    /// Here begins something new; the notes have no title.
+    Section {
+        /// Its title.
+        title: String,
+        /// What it is about.
+        about: String,
+    },
+    /// A table.
+    Table {
+        /// The titles of its columns; the last one has none.
+        titles: Vec<String>,
+        /// Its rows: a configuration each.
+        rows: Vec<Vec<String>>,
+    },
+    /// Words, of one line or several.
+    Line(String),
+}
+
 /// Everything that is worth reading of a sweep.
 #[must_use]
 pub fn render(sweep: &Sweep, color: bool) -> String {
+    let parts = parts(sweep, color);
+    parts.iter().map(|part| part.text(color)).collect()
+}
+
+/// The same part by part.
+#[must_use]
+pub fn parts(sweep: &Sweep, color: bool) -> Vec<Part> {
     let mut page = Page {
         sweep,
         color,
-        text: String::new(),
+        parts: Vec::new(),
         has_open_bounds: false,
+        has_open_differences: false,
     };
     page.head();
     page.gaps();
@@ -42,26 +71,59 @@ pub fn render(sweep: &Sweep, color: bool) -> String {
     page.notes();
     page.goals();
     page.advice();
-    page.text
+    page.parts
+}
+
+impl Part {
+    fn text(&self, color: bool) -> String {
+        match self {
+            Self::Section { title, .. } if title.is_empty() => "\n".to_owned(),
+            Self::Section { title, about } => {
+                let title = paint(color, BOLD, title);
+                format!("\n{}\n", format!("{title}  {about}").trim_end())
+            }
+            Self::Table { titles, rows } => {
+                let last = titles.len().saturating_sub(1);
+                let sides = (0..).map(|place| {
+                    if place < last {
+                        Side::Right
+                    } else {
+                        Side::Left
+                    }
+                });
+                let columns: Vec<(&str, Side)> =
+                    titles.iter().map(String::as_str).zip(sides).collect();
+                let mut table = Table::new(&columns);
+                for row in rows {
+                    table.row(row.clone());
+                }
+                table.render("  ")
+            }
+            Self::Line(line) => format!("{line}\n"),
+        }
+    }
 }
 
 struct Page<'a> {
     sweep: &'a Sweep,
     color: bool,
-    text: String,
+    parts: Vec<Part>,
     /// Whether a quantile has no upper bound for want of values.
     has_open_bounds: bool,
+    /// Whether the interval of a difference holds zero.
+    has_open_differences: bool,
 }
 
 impl Page<'_> {
     fn line(&mut self, line: &str) {
-        self.text.push_str(line.trim_end());
-        self.text.push('\n');
+        self.parts.push(Part::Line(line.trim_end().to_owned()));
     }
 
     fn title(&mut self, title: &str, about: &str) {
-        let title = paint(self.color, BOLD, title);
-        self.line(&format!("\n{title}  {about}"));
+        self.parts.push(Part::Section {
+            title: title.to_owned(),
+            about: about.to_owned(),
+        });
     }
 
     fn head(&mut self) {
@@ -100,22 +162,21 @@ impl Page<'_> {
     }
 
     fn rows(&mut self, columns: &[&str], row: impl Fn(usize) -> Vec<String>) {
-        let mut titles: Vec<(&str, Side)> = (self.sweep.data.axes.iter())
-            .map(|axis| (axis.name(), Side::Right))
-            .collect();
-        titles.extend(columns.iter().map(|column| (*column, Side::Right)));
-        titles.push(("", Side::Left));
-        let mut table = Table::new(&titles);
+        let axes = self.sweep.data.axes.iter().map(|axis| axis.name());
+        let titles = axes.chain(columns.iter().copied()).chain([""]);
+        let titles = titles.map(str::to_owned).collect();
+        let mut rows = Vec::new();
         for place in 0..self.sweep.data.configurations.len() {
             let mut cells = self.values(place);
             let columns = row(place);
             self.has_open_bounds |= columns.iter().any(|cell| cell.contains("?]"));
+            self.has_open_differences |= columns.iter().any(|cell| cell.ends_with(" ~"));
             cells.extend(columns);
             let is_current = self.sweep.data.current == Some(place);
             cells.push(if is_current { "<- now" } else { "" }.to_owned());
-            table.row(cells);
+            rows.push(cells);
         }
-        self.text.push_str(&table.render("  "));
+        self.parts.push(Part::Table { titles, rows });
     }
 
     /// A configuration's value on each axis.
@@ -331,14 +392,14 @@ impl Page<'_> {
         let has_censored = (statistics.iter())
             .flat_map(|it| it.measures.values())
             .any(|it| it.censored > 0);
-        let before = self.text.len();
+        let before = self.parts.len();
         if self.has_open_bounds {
             let (p95, p99) = (runs_for_upper_bound(0.95), runs_for_upper_bound(0.99));
             self.line(&format!(
                 "?  not bounded: an upper bound takes {p95} values at p95 and {p99} at p99"
             ));
         }
-        if self.text.contains(" ~") {
+        if self.has_open_differences {
             self.line("~  inconclusive: the interval holds zero");
         }
         if has_censored {
@@ -358,7 +419,7 @@ impl Page<'_> {
                     .map(|it| format!("{}: {}", it.code, it.words))
                     .collect()
             });
-            self.text.push_str(&broken);
+            self.line(&broken);
         }
         if unknown > 0 {
             let word = paint(self.color, YELLOW, "UNKNOWN");
@@ -367,10 +428,14 @@ impl Page<'_> {
                 grouped(unknown)
             ));
             let open = self.reasons(|run| run.unknowns.iter().chain(&run.error).cloned().collect());
-            self.text.push_str(&open);
+            self.line(&open);
         }
-        if self.text.len() > before {
-            self.text.insert(before, '\n');
+        if self.parts.len() > before {
+            let section = Part::Section {
+                title: String::new(),
+                about: String::new(),
+            };
+            self.parts.insert(before, section);
         }
     }
 

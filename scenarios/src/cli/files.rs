@@ -97,15 +97,18 @@ pub(crate) fn measured(paths: &[PathBuf]) -> Result<Vec<Cell>, String> {
     Ok(cells)
 }
 
-/// Writes the charts of a sweep, for paper.
+/// Writes the charts of a sweep, for paper, and its report.
 ///
 /// # Errors
 /// A message that names the file.
 pub(crate) fn write_charts(
     sweep: &Sweep,
     references: &[ReferencePoint],
+    command: &str,
     folder: &Path,
 ) -> Result<(), String> {
+    let report = html::sweep_report(sweep, references, command);
+    write_whole(&folder.join("report.html"), report.as_bytes())?;
     let charts_folder = folder.join("charts");
     make(&charts_folder)?;
     for chart in charts::charts(sweep, references, Theme::LIGHT) {

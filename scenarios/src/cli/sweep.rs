@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use redrill::reports::charts::ReferencePoint;
+use redrill::reports::summary::command_line;
 use redrill::reports::sweep::{Sweep as Swept, SweepData, table};
 use redrill::reports::text::grouped;
 use redrill::sweep::{Journal, Options, Sweep, SweepError};
@@ -65,7 +66,7 @@ pub(crate) fn sweep(arguments: &SweepArguments) -> Exit {
         }
     };
     match run(&sweep, &folder) {
-        Ok(swept) => report(arguments.format, &swept, &references, &folder),
+        Ok(swept) => report(arguments, &swept, &references, &folder),
         Err(error) => {
             output::error(&error.to_string());
             match error {
@@ -128,20 +129,26 @@ fn progress(total: u64, done: u64) -> ProgressBar {
     bar
 }
 
-fn report(format: Format, swept: &Swept, references: &[ReferencePoint], folder: &Path) -> Exit {
+fn report(
+    arguments: &SweepArguments,
+    swept: &Swept,
+    references: &[ReferencePoint],
+    folder: &Path,
+) -> Exit {
     let mut exit = Exit::of(swept.outcome());
     let written = files::write_sweep(swept, folder)
-        .and_then(|()| files::write_charts(swept, references, folder));
+        .and_then(|()| files::write_charts(swept, references, &command(arguments), folder));
     if let Err(error) = written {
         output::error(&error);
         exit = exit.max(Exit::Usage);
     }
-    let printed = match format {
+    let printed = match arguments.format {
         Format::Human => {
             let text = table::render(swept, output::stdout_look().color);
             Ok(format!(
-                "{text}\nresults  {}\n",
-                folder.join("sweep.json").display()
+                "{text}\nresults  {}\nreport   {}\n",
+                folder.join("sweep.json").display(),
+                folder.join("report.html").display()
             ))
         }
         Format::Json => serde_json::to_string_pretty(swept).map(|text| text + "\n"),
@@ -155,6 +162,32 @@ fn report(format: Format, swept: &Swept, references: &[ReferencePoint], folder: 
         }
     }
     exit
+}
+
+/// The command that repeats the sweep.
+fn command(arguments: &SweepArguments) -> String {
+    let mut words = vec!["redrill".to_owned(), "sweep".into()];
+    words.push(arguments.drill.display().to_string());
+    let mut option = |name: &str, value: String| words.extend([name.to_owned(), value]);
+    for set in &arguments.set {
+        option("--set", set.clone());
+    }
+    if let Some(engines) = &arguments.engine {
+        option("--engine", engines.clone());
+    }
+    if let Some(Seeds(seeds)) = &arguments.seeds {
+        option("--seeds", format!("{}..{}", seeds.start, seeds.end));
+    }
+    for slo in &arguments.slo {
+        option("--slo", slo.clone());
+    }
+    if let Some(world) = arguments.world {
+        option("--world", world.name().to_owned());
+    }
+    for path in &arguments.measured {
+        option("--measured", path.display().to_string());
+    }
+    command_line(&words)
 }
 
 /// A line a run, then one for all of them together, without the runs.
