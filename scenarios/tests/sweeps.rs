@@ -379,7 +379,22 @@ fn a_sweep_is_told_and_goes_on_where_it_ended() {
             done.out
         );
     }
-    assert!(done.out.ends_with("results  out/sweep.json\n"));
+    let ends = "results  out/sweep.json\nreport   out/report.html\n";
+    assert!(done.out.ends_with(ends), "{}", done.out);
+    let page = std::fs::read_to_string(folder.path().join("out/report.html")).unwrap();
+    for words in [
+        "redrill sweep two-faults.toml --set",
+        "now: 2000",
+        "<h2 id=\"advice\">",
+    ] {
+        assert!(page.contains(words), "{words}");
+    }
+    for name in ["trade-off", "pareto", "phases", "differences"] {
+        for ending in ["svg", "png"] {
+            let path = folder.path().join(format!("out/charts/{name}.{ending}"));
+            assert!(path.exists(), "{}", path.display());
+        }
+    }
     let first = std::fs::read(folder.path().join("out/sweep.json")).unwrap();
     // Again: nothing is left to run, and nothing changes.
     let again = redrill(folder.path(), &arguments);
@@ -555,4 +570,41 @@ fn two_runs_of_a_drill_are_compared_and_nothing_else_is() {
         "{}",
         done.err
     );
+}
+
+#[test]
+fn measured_points_stand_on_the_curve_and_a_bad_file_is_told_before_anything_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    write_drill(folder.path());
+    let measured = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/calibration/redis_kill_nt2000.jsonl"
+    );
+    let sweep = |path: &str| {
+        let arguments = [
+            "sweep",
+            "two-faults.toml",
+            "--set",
+            "config.cluster-node-timeout=1000,3000",
+            "--seeds",
+            "2",
+            "--out",
+            "out",
+            "--measured",
+            path,
+        ];
+        redrill(folder.path(), &arguments)
+    };
+    let bad = sweep("two-faults.toml");
+    assert_eq!(bad.code, 3, "{}", bad.err);
+    assert!(
+        bad.err.contains("this is not a measured trial"),
+        "{}",
+        bad.err
+    );
+    assert!(!folder.path().join("out").exists());
+    let good = sweep(measured);
+    assert_eq!(good.code, 0, "{}", good.err);
+    let chart = std::fs::read_to_string(folder.path().join("out/charts/trade-off.svg")).unwrap();
+    assert!(chart.contains("redis 7.0.15 measured, a master killed: write gap median"));
 }
