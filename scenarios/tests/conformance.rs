@@ -188,6 +188,13 @@ fn drills() -> Vec<PathBuf> {
     files
 }
 
+/// Minutes of weather on a few hosts, and large clusters, take minutes a run in the turmoil world.
+/// They are made of the same faults as the others.
+fn is_left_out(drill: &Drill) -> bool {
+    let scenario = drill.scenario();
+    !scenario.weather.is_calm() || scenario.cluster.nodes.len() > 12
+}
+
 /// What differs between the worlds more than chance and their grain explain.
 fn differences(event: &Shown, turmoil: &Shown) -> Vec<String> {
     let mut differences = Vec::new();
@@ -281,6 +288,9 @@ fn both_worlds_show_the_same_facts() {
     let mut pooled: BTreeMap<&str, Pooled> = BTreeMap::new();
     for (first, path) in (0..).step_by(1000).zip(drills()) {
         let drill = Drill::from_file(&path).unwrap_or_else(|bad| panic!("{bad}"));
+        if is_left_out(&drill) {
+            continue;
+        }
         let name = drill.scenario().name.clone();
         let event = Shown::of(&drill, WorldKind::Event, seeds(first, EVENT_SEEDS));
         let turmoil = Shown::of(&drill, WorldKind::Turmoil, seeds(first, TURMOIL_SEEDS));

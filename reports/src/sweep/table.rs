@@ -140,12 +140,12 @@ impl Page<'_> {
             .iter()
             .map(|it| it.observed_days * 24.0)
             .sum();
-        let mut engines: Vec<&str> = data
-            .configurations
-            .iter()
-            .map(|it| it.engine.as_str())
-            .collect();
-        engines.dedup();
+        let mut engines: Vec<&str> = Vec::new();
+        for configuration in &data.configurations {
+            if !engines.contains(&configuration.engine.as_str()) {
+                engines.push(&configuration.engine);
+            }
+        }
         let line = format!(
             "{}, {} world, {count} configurations x {} seeds, {hours:.1} simulated hours",
             engines.join(", "),
