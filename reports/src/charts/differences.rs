@@ -5,7 +5,7 @@ use redrill_sim::scenario::{Measure, Unit};
 use super::Theme;
 use super::frame::{Dash, Frame, Key, MARGIN, WIDTH};
 use super::line::ends;
-use super::words::{facts, measure, short, tick_time, values, values_and_standing};
+use super::words::{facts, measure, sentence, short, tick_time, values, values_and_standing};
 use crate::drawing::font;
 use crate::drawing::scale::Scale;
 use crate::drawing::sheet::{Anchor, Box2, Sheet};
@@ -128,7 +128,7 @@ fn panel(
     };
     let kind = frame.type_of(12.0).bold();
     let room = plot.right - plot.left + VERDICTS - 4.0;
-    frame.shortened(&what, (plot.left, plot.top - 10.0), kind, room);
+    frame.shortened(&sentence(&what), (plot.left, plot.top - 10.0), kind, room);
     let found: Vec<Option<&Difference>> =
         rows.iter().map(|row| find(sweep, *row, compared)).collect();
     let numbers = found

@@ -139,8 +139,9 @@ fn panel(frame: &mut Frame, plot: Box2, phase: usize, series: &[Series]) {
         .collect();
     for (it, line) in series.iter().zip(&lines) {
         frame.path(line, it.look);
-        for at in line.iter().step_by(3) {
-            frame.take(Box2::new(at.0 - 1.0, at.1 - 1.0, at.0 + 1.0, at.1 + 1.0));
+        for ends in line.windows(2) {
+            let (from, to) = (ends[0], ends[1]);
+            frame.take(Box2::new(from.0, to.1 - 1.0, to.0 + 1.0, from.1 + 1.0));
         }
     }
     for (it, line) in series.iter().zip(&lines) {
@@ -201,8 +202,10 @@ fn name(frame: &mut Frame, series: &Series, line: &[(f64, f64)], plot: Box2) {
         let Some(at) = line.iter().find(|at| at.1 <= y) else {
             continue;
         };
-        places.push(((at.0 + 6.0, y + 4.0), Anchor::Left));
-        places.push(((at.0 - 6.0, y + 4.0), Anchor::Right));
+        for aside in [6.0, 14.0] {
+            places.push(((at.0 + aside, y + 4.0), Anchor::Left));
+            places.push(((at.0 - aside, y + 4.0), Anchor::Right));
+        }
     }
     places.retain(|((x, _), anchor)| {
         let space = kind.anchor(*anchor).space(&words, (*x, 0.0));

@@ -141,6 +141,7 @@ impl Line {
             let low = point.low.map_or(y, |low| scale.at(low));
             let high = point.high.map_or(y, |high| scale.at(high));
             frame.sheet.line((x, low), (x, high), colour, 1.0);
+            frame.take(Box2::new(x - 1.0, high, x + 1.0, low));
         }
         if point.high.is_none() {
             let to = (y - 20.0).max(plot.top);

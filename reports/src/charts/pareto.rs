@@ -3,7 +3,7 @@
 use super::Theme;
 use super::frame::{Dash, Frame, Key, LEFT, MARGIN, WIDTH};
 use super::line::{Point, ends, scale_of_times};
-use super::words::{facts, measure, short, tick_time, values_and_standing};
+use super::words::{facts, measure, sentence, short, tick_time, values_and_standing};
 use crate::drawing::font;
 use crate::drawing::scale::Scale;
 use crate::drawing::sheet::{Anchor, Box2, Sheet};
@@ -14,6 +14,17 @@ use crate::theme::{Colour, Shape};
 const HEIGHT: f64 = 400.0;
 /// Room for the labels of points at the right edge.
 const RIGHT: f64 = 90.0;
+
+/// Room at the left for rates of which none was seen: a logarithmic axis has no 0.
+const NONE: f64 = 70.0;
+
+/// Where rates and delays stand.
+struct Scales {
+    x: Scale,
+    y: Scale,
+    /// Where a rate of which none was seen stands.
+    none: f64,
+}
 
 /// A configuration in the plane.
 struct Spot {
@@ -54,25 +65,41 @@ pub(super) fn draw(sweep: &Sweep, theme: Theme) -> Option<Sheet> {
     let plot = Box2::new(LEFT, top, WIDTH - RIGHT, top + HEIGHT);
     let kind = frame.type_of(13.0).bold();
     let words = format!("{} {}, with 95 % bounds", measure(delay), statistic.name);
-    frame.text(&words, (MARGIN, top - 10.0), kind);
+    frame.text(&sentence(&words), (MARGIN, top - 10.0), kind);
     let (x, y) = (scale_of_rates(&spots, plot), scale_of_delays(&spots, plot));
-    frame.upright_axis(plot, &y, tick_time);
-    frame.level_axis(plot, &x, short);
+    if spots.iter().any(Spot::has_none) {
+        let none = none_at(plot);
+        let rule = frame.theme.rule;
+        let zone = Box2::new(plot.left, plot.top, plot.left + NONE, plot.bottom);
+        frame.sheet.tint(zone, rule, 0.3);
+        let kind = frame.soft(11.0).anchor(Anchor::Middle);
+        frame.text("none seen", (none, plot.bottom + 15.0), kind);
+    }
+    let scales = Scales {
+        x,
+        y,
+        none: none_at(plot),
+    };
+    frame.upright_axis(plot, &scales.y, tick_time);
+    frame.level_axis(plot, &scales.x, short);
     frame.edges(plot);
     let kind = frame.type_of(12.0).anchor(Anchor::Middle);
-    let words = format!("{} by cluster and day, logarithmic", measure(rate));
+    let words = sentence(&format!(
+        "{} by cluster and day, logarithmic",
+        measure(rate)
+    ));
     let at = (f64::midpoint(plot.left, plot.right), plot.bottom + 35.0);
     frame.text(&words, at, kind);
-    front_line(&mut frame, &spots, (&x, &y));
+    front_line(&mut frame, &spots, &scales);
     // The front lies above what it beats, and its names come first.
     for is_front in [false, true] {
         for spot in spots.iter().filter(|it| it.on_front == is_front) {
-            spot.cross(&mut frame, sweep, plot, (&x, &y));
+            spot.cross(&mut frame, sweep, plot, &scales);
         }
     }
     for is_front in [true, false] {
         for spot in spots.iter().filter(|it| it.on_front == is_front) {
-            spot.name(&mut frame, sweep, plot, (&x, &y));
+            spot.name(&mut frame, sweep, plot, &scales);
         }
     }
     frame.sheet.y = plot.bottom + 48.0;
@@ -133,8 +160,18 @@ fn keys(theme: Theme, sweep: &Sweep, spots: &[Spot]) -> Vec<(Key, &'static str)>
     keys
 }
 
+/// The middle of the zone of those of which none was seen.
+fn none_at(plot: Box2) -> f64 {
+    plot.left + NONE / 2.0
+}
+
 fn scale_of_rates(spots: &[Spot], plot: Box2) -> Scale {
-    let px = (plot.left + 24.0, plot.right - 8.0);
+    let none = if spots.iter().any(Spot::has_none) {
+        NONE
+    } else {
+        0.0
+    };
+    let px = (plot.left + none + 24.0, plot.right - 8.0);
     let numbers = spots.iter().flat_map(|it| [it.rate.estimate, it.rate.high]);
     let (low, high) = ends(numbers.flatten().filter(|value| *value > 0.0));
     match low <= high {
@@ -154,7 +191,7 @@ fn scale_of_delays(spots: &[Spot], plot: Box2) -> Scale {
 }
 
 /// Steps between neighbours on the front: what would be needed to beat it lies below.
-fn front_line(frame: &mut Frame, spots: &[Spot], scales: (&Scale, &Scale)) {
+fn front_line(frame: &mut Frame, spots: &[Spot], scales: &Scales) {
     let mut at: Vec<(f64, f64)> = spots
         .iter()
         .filter(|it| it.on_front)
@@ -181,13 +218,20 @@ impl Spot {
         )
     }
 
-    fn place_on(&self, (x, y): (&Scale, &Scale)) -> (f64, f64) {
+    /// Whether no event of the rate was seen.
+    fn has_none(&self) -> bool {
+        self.rate.estimate == Some(0.0)
+    }
+
+    fn place_on(&self, scales: &Scales) -> (f64, f64) {
         let rate = match self.rate.estimate {
-            // A logarithmic axis has no 0: it stands at what there may be at most.
-            Some(rate) if rate > 0.0 => x.at(rate),
-            Some(_) | None => x.at(self.rate.high.unwrap_or(0.0)),
+            Some(rate) if rate > 0.0 => scales.x.at(rate),
+            Some(_) | None => scales.none,
         };
-        (rate, y.at(self.delay.estimate.unwrap_or(f64::INFINITY)))
+        (
+            rate,
+            scales.y.at(self.delay.estimate.unwrap_or(f64::INFINITY)),
+        )
     }
 
     fn looks(&self, sweep: &Sweep, theme: Theme) -> (Shape, Colour) {
@@ -200,21 +244,22 @@ impl Spot {
         }
     }
 
-    fn cross(&self, frame: &mut Frame, sweep: &Sweep, plot: Box2, scales: (&Scale, &Scale)) {
+    fn cross(&self, frame: &mut Frame, sweep: &Sweep, plot: Box2, scales: &Scales) {
         let (shape, colour) = self.looks(sweep, frame.theme);
         let (x, y) = self.place_on(scales);
-        if self.rate.estimate == Some(0.0) {
-            frame.arrow((x, y), ((x - 34.0).max(plot.left), y), colour);
-        } else {
-            let low = self
-                .rate
-                .low
-                .map_or(x, |low| scales.0.at(low).max(plot.left));
-            let high = self.rate.high.map_or(x, |high| scales.0.at(high));
-            frame.sheet.line((low, y), (high, y), colour, 1.0);
+        let low = match self.rate.low {
+            Some(low) if low > 0.0 => scales.x.at(low),
+            Some(_) | None => x,
+        };
+        let high = self.rate.high.map_or(x, |high| scales.x.at(high));
+        frame.sheet.line((low.min(x), y), (high, y), colour, 1.0);
+        for end in [low, high] {
+            frame
+                .sheet
+                .line((end, y - 3.0), (end, y + 3.0), colour, 1.0);
         }
-        let low = self.delay.low.map_or(y, |low| scales.1.at(low));
-        let high = self.delay.high.map_or(y, |high| scales.1.at(high));
+        let low = self.delay.low.map_or(y, |low| scales.y.at(low));
+        let high = self.delay.high.map_or(y, |high| scales.y.at(high));
         frame.sheet.line((x, low), (x, high), colour, 1.0);
         let is_open = self.delay.high.is_none() || self.delay.estimate.is_none();
         if is_open {
@@ -224,7 +269,7 @@ impl Spot {
         frame.mark((x, y), shape, colour, is_beaten || is_open);
     }
 
-    fn name(&self, frame: &mut Frame, sweep: &Sweep, plot: Box2, scales: (&Scale, &Scale)) {
+    fn name(&self, frame: &mut Frame, sweep: &Sweep, plot: Box2, scales: &Scales) {
         let (shape, colour) = self.looks(sweep, frame.theme);
         let (x, y) = self.place_on(scales);
         let kind = frame.type_of(11.0).colour(colour);
@@ -253,10 +298,9 @@ fn notes(sweep: &Sweep, spots: &[Spot], statistic: Statistic) -> Vec<String> {
     if statistic.name == P95.name {
         notes.push("p95: some configuration has too few values to bound its p99.".to_owned());
     }
-    if spots.iter().any(|it| it.rate.estimate == Some(0.0)) {
+    if spots.iter().any(Spot::has_none) {
         notes.push(
-            "An arrow to the left: no false failover was seen; the mark is the highest rate that the \
-             time observed allows."
+            "None seen: the line ends at the highest rate that the time observed allows."
                 .to_owned(),
         );
     }

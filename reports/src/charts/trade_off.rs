@@ -66,7 +66,12 @@ pub(super) fn draw(sweep: &Sweep, references: &[ReferencePoint], theme: Theme) -
     }
     let bottom = frame.sheet.y - 8.0;
     axis_of_values(&mut frame, axis, &across, &boxes, bottom);
-    plan.rules(&mut frame, &across, (top, bottom));
+    for (panel, plot) in panels.iter().zip(&boxes) {
+        let kind = frame.type_of(13.0).bold();
+        let title = sentence(&panel.title);
+        frame.text(&title, (MARGIN, plot.top - 8.0), kind);
+    }
+    plan.rules(&mut frame, &across, &boxes, top);
     for (panel, plot) in panels.iter().zip(boxes) {
         panel.draw(&mut frame, plot, &across);
     }
@@ -321,7 +326,7 @@ impl<'a> Plan<'a> {
     }
 
     /// The drill's own setting and the chosen one.
-    fn rules(&self, frame: &mut Frame, across: &Across, (top, bottom): (f64, f64)) {
+    fn rules(&self, frame: &mut Frame, across: &Across, plots: &[Box2], top: f64) {
         let data = &self.sweep.data;
         let axis = &data.axes[self.axis];
         let at = |place: usize| {
@@ -349,17 +354,24 @@ impl<'a> Plan<'a> {
                 "now" => (Dash::DASHED, 1.4),
                 _ => (Dash::SOLID, 2.0),
             };
-            frame.dashed(&[(x, top), (x, bottom)], dash, colour, width);
+            for plot in plots {
+                frame.dashed(&[(x, plot.top), (x, plot.bottom)], dash, colour, width);
+                frame.take(Box2::new(x - 2.0, plot.top, x + 2.0, plot.bottom));
+            }
             let words = format!("{word}: {}", text.trim_matches('"'));
             let kind = frame.type_of(12.0).colour(colour).bold();
             let words = crate::drawing::font::fitted(&words, kind.size, kind.weight, 220.0);
-            let y = top - 5.0;
-            let places = [
-                ((x, y), Anchor::Middle),
-                ((x + 4.0, y), Anchor::Left),
-                ((x - 4.0, y), Anchor::Right),
-                ((x, y - 14.0), Anchor::Middle),
-            ];
+            let near = plots.first().map_or(top, |plot| plot.top) - 6.0;
+            let places: Vec<((f64, f64), Anchor)> = [near, top - 5.0, top - 19.0]
+                .into_iter()
+                .flat_map(|y| {
+                    [
+                        ((x, y), Anchor::Middle),
+                        ((x - 2.0, y), Anchor::Left),
+                        ((x + 2.0, y), Anchor::Right),
+                    ]
+                })
+                .collect();
             frame.label(&words, kind, &places);
         }
     }
@@ -413,8 +425,6 @@ impl<'a> Plan<'a> {
 
 impl Panel<'_> {
     fn draw(&self, frame: &mut Frame, plot: Box2, across: &Across) {
-        let kind = frame.type_of(13.0).bold();
-        frame.text(&sentence(&self.title), (MARGIN, plot.top - 8.0), kind);
         let scale = self.scale(plot);
         match self.is_rate {
             true => frame.upright_axis(plot, &scale, short),
@@ -437,6 +447,9 @@ impl Panel<'_> {
             self.references(frame, x_scale, &scale);
         }
         self.limits(frame, plot, &scale);
+        if self.is_rate {
+            return;
+        }
         // From top to bottom, so that names that must give way keep their order.
         let mut lines: Vec<&Line> = self.lines.iter().filter(|it| !it.name.is_empty()).collect();
         lines.sort_by(|one, other| {
@@ -492,15 +505,12 @@ impl Panel<'_> {
                 true => goal.text.clone(),
                 false => format!("{} (beyond this axis)", goal.text),
             };
-            let (left, right) = (plot.left + 6.0, plot.right - 6.0);
-            let places = [
-                ((left, y - 5.0), Anchor::Left),
-                ((left, y + 13.0), Anchor::Left),
-                ((right, y - 5.0), Anchor::Right),
-                ((right, y + 13.0), Anchor::Right),
-                ((f64::midpoint(left, right), y - 5.0), Anchor::Middle),
-                ((f64::midpoint(left, right), y + 13.0), Anchor::Middle),
-            ];
+            let step = (plot.right - plot.left) / 16.0;
+            let places: Vec<((f64, f64), Anchor)> = (0..16)
+                .map(|place| plot.left + 6.0 + step * f64::from(place))
+                .flat_map(|x| [((x, y - 5.0), Anchor::Left), ((x, y + 13.0), Anchor::Left)])
+                .filter(|((x, _), _)| kind.space(&words, (*x, 0.0)).right < plot.right)
+                .collect();
             frame.label(&words, kind, &places);
         }
     }
@@ -555,7 +565,7 @@ fn rates(frame: &mut Frame, line: &Line, plot: Box2, xs: &[f64], scale: &Scale) 
         if let Some(high) = it.high {
             let y = scale.at(high);
             frame.arrow((*x, y), (*x, (y + 34.0).min(plot.bottom)), colour);
-            frame.mark((*x, y), line.look.shape, colour, true);
+            frame.mark((*x, y), line.look.shape, colour, false);
         }
         *point = None;
     }

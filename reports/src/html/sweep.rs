@@ -102,6 +102,9 @@ figure.sweep .dark { display: none; }
   figure.sweep .dark { display: block; }
   figure.sweep .light { display: none; }
 }
+.command code { white-space: pre-wrap; overflow-wrap: anywhere; }
+main table { width: auto; }
+main th, main td { padding-right: 26px; }
 p.words { white-space: pre-line; max-width: 100ch; overflow-wrap: anywhere; }
 p.words + p.words, div.scroll + p.words { margin-top: 8px; }
 section[aria-labelledby=advice] p.words { font-size: 16px; }
