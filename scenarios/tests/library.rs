@@ -32,7 +32,10 @@ fn every_drill_of_the_library_passes_with_every_engine() {
             continue;
         }
         // The long ones are for `redrill sweep`, which varies the engine too.
-        if std::fs::read_to_string(&path).unwrap().contains("\n[sweep]") {
+        if std::fs::read_to_string(&path)
+            .unwrap()
+            .contains("\n[sweep]")
+        {
             continue;
         }
         for engine in ["redis-7.2", "valkey-8.0", "valkey-8.1", "valkey-9.0"] {

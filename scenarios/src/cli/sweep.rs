@@ -57,6 +57,13 @@ pub(crate) fn sweep(arguments: &SweepArguments) -> Exit {
         Some(folder) => folder.clone(),
         None => default_folder(&sweep),
     };
+    if !arguments.measured.is_empty() && !sweep.varies(MEASURED_OVER) {
+        output::error(&format!(
+            "--measured lays its points over an axis of node-timeouts, and this sweep has none; \
+             add --set {MEASURED_OVER}=1000..15000:log8"
+        ));
+        return Exit::Usage;
+    }
     // A mistake in these files must not come to light after hours.
     let references = match files::measured(&arguments.measured) {
         Ok(cells) => ReferencePoint::of_measured(&cells),
@@ -76,6 +83,9 @@ pub(crate) fn sweep(arguments: &SweepArguments) -> Exit {
         }
     }
 }
+
+/// What the measured points stand over.
+const MEASURED_OVER: &str = "config.cluster-node-timeout";
 
 /// The same sweep has the same place, and goes on there after an interrupt; another one does not
 /// get in its way.

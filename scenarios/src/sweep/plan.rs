@@ -134,6 +134,12 @@ impl Sweep {
         &self.base.name
     }
 
+    /// Whether a place of the drill is among what is varied.
+    #[must_use]
+    pub fn varies(&self, path: &str) -> bool {
+        self.axes.iter().any(|axis| axis.path == path)
+    }
+
     /// What is doubtful about the drill.
     #[must_use]
     pub fn warnings(&self) -> &[Mistake] {
