@@ -39,6 +39,21 @@ pub struct RunReport<'a> {
     pub command: &'a str,
 }
 
+/// The head of a page, with its own policy of what it may load, and its own styles behind those of
+/// all pages.
+fn head(title: &str, policy: &str, styles: &str) -> Markup {
+    html! {
+        head {
+            meta charset="utf-8";
+            meta name="viewport" content="width=device-width, initial-scale=1";
+            meta http-equiv="Content-Security-Policy" content=(policy);
+            meta name="referrer" content="no-referrer";
+            title { (title) " · redrill" }
+            style { (PreEscaped(STYLE)) (PreEscaped(styles)) }
+        }
+    }
+}
+
 /// The report as an HTML document.
 #[must_use]
 pub fn report(run: &RunReport<'_>) -> String {
@@ -51,14 +66,7 @@ pub fn report(run: &RunReport<'_>) -> String {
     html! {
         (DOCTYPE)
         html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta http-equiv="Content-Security-Policy" content=(POLICY);
-                meta name="referrer" content="no-referrer";
-                title { (title) " · redrill" }
-                style { (PreEscaped(STYLE)) }
-            }
+            (head(&title, POLICY, ""))
             body {
                 a.skip href="#timeline" { "To the timeline" }
                 (sections::head(&model, run))

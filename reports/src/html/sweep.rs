@@ -3,7 +3,6 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::STYLE;
 use super::sections::{Column, table};
 use crate::charts::{Chart, ReferencePoint, charts};
 use crate::drawing::font_faces;
@@ -36,17 +35,12 @@ pub fn sweep_report(sweep: &Sweep, references: &[ReferencePoint], command: &str)
     let is_answer = |it: &&Section<'_>| ANSWERS.contains(&it.title) || it.title.is_empty();
     let light = charts(sweep, references, Theme::LIGHT);
     let dark = charts(sweep, references, Theme::DARK);
+    let title = format!("{} (sweep)", data.drill);
+    let styles = format!("{CHARTS}{}", font_faces());
     html! {
         (DOCTYPE)
         html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta http-equiv="Content-Security-Policy" content=(POLICY);
-                meta name="referrer" content="no-referrer";
-                title { (data.drill) " (sweep) · redrill" }
-                style { (PreEscaped(STYLE)) (PreEscaped(CHARTS)) (PreEscaped(font_faces())) }
-            }
+            (super::head(&title, POLICY, &styles))
             body {
                 a.skip href="#charts" { "To the charts" }
                 header.page {

@@ -112,16 +112,7 @@ pub(crate) fn bench(arguments: &BenchArguments) -> Exit {
             return Exit::NothingRan;
         }
     };
-    match printed(arguments.format, &report) {
-        Ok(text) => {
-            output::result(&text);
-            Exit::Pass
-        }
-        Err(error) => {
-            output::error(&error.to_string());
-            Exit::Usage
-        }
-    }
+    output::printed(printed(arguments.format, &report))
 }
 
 fn measure_all(arguments: &BenchArguments) -> Result<Report, String> {

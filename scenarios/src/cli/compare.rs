@@ -23,16 +23,7 @@ pub(crate) fn compare(arguments: &CompareArguments) -> Exit {
             return Exit::Usage;
         }
     };
-    match printed(arguments.format, &comparison) {
-        Ok(text) => {
-            output::result(&text);
-            Exit::Pass
-        }
-        Err(error) => {
-            output::error(&error.to_string());
-            Exit::Usage
-        }
-    }
+    output::printed(printed(arguments.format, &comparison))
 }
 
 fn read(path: &Path) -> Result<Results, String> {

@@ -5,6 +5,8 @@ use std::io::{IsTerminal, Write, stderr, stdout};
 use console::Term;
 use redrill::{BadDrill, Look, Mistake};
 
+use super::Exit;
+
 /// Widest message.
 const MAX_WIDTH_COLUMNS: usize = 100;
 
@@ -12,6 +14,20 @@ const MAX_WIDTH_COLUMNS: usize = 100;
 pub(crate) fn result(text: &str) {
     let mut out = stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Writes what a command found, and says how the command ended by that alone.
+pub(crate) fn printed(text: Result<String, serde_json::Error>) -> Exit {
+    match text {
+        Ok(text) => {
+            result(&text);
+            Exit::Pass
+        }
+        Err(error) => {
+            self::error(&error.to_string());
+            Exit::Usage
+        }
+    }
 }
 
 /// Writes a message.

@@ -164,14 +164,7 @@ fn report(
         Format::Json => serde_json::to_string_pretty(swept).map(|text| text + "\n"),
         Format::Ndjson => lines(swept),
     };
-    match printed {
-        Ok(text) => output::result(&text),
-        Err(error) => {
-            output::error(&error.to_string());
-            exit = exit.max(Exit::Usage);
-        }
-    }
-    exit
+    exit.max(output::printed(printed))
 }
 
 /// The command that repeats the sweep.
