@@ -12,6 +12,9 @@ use bytes::{Bytes, BytesMut};
 /// The longest word that is kept in place, bytes.
 const IN_PLACE_BYTES: usize = 22;
 
+/// From this length on, bytes that are handed over are kept where they are instead of copied.
+const TAKEN_OVER_BYTES: usize = 32 << 10;
+
 /// Immutable bytes. Short ones, as most keys, values and command names are, are kept in place and
 /// copied; longer ones are shared.
 #[derive(Clone)]
@@ -21,6 +24,9 @@ pub struct Word(Held);
 enum Held {
     InPlace(u8, [u8; IN_PLACE_BYTES]),
     Static(&'static [u8]),
+    /// In one allocation of their own, with nothing to spare: what a keyspace is made of.
+    Packed(Arc<[u8]>),
+    /// Part of a larger buffer, or with room to grow.
     Shared(Arc<Bytes>),
 }
 
@@ -55,7 +61,7 @@ impl Word {
                 start.copy_from_slice(bytes);
                 Self(Held::InPlace(bytes.len() as u8, held))
             }
-            None => Self(Held::Shared(Arc::new(Bytes::copy_from_slice(bytes)))),
+            None => Self(Held::Packed(Arc::from(bytes))),
         }
     }
 
@@ -65,13 +71,17 @@ impl Word {
     pub fn append(self, tail: &[u8]) -> Self {
         let unshared = match self.0 {
             Held::Shared(bytes) => Arc::unwrap_or_clone(bytes).try_into_mut(),
-            held @ (Held::InPlace(..) | Held::Static(_)) => {
+            held @ (Held::InPlace(..) | Held::Static(_) | Held::Packed(_)) => {
                 Ok(BytesMut::from(Self(held).as_bytes()))
             }
         };
         let mut grown = unshared.unwrap_or_else(|shared| BytesMut::from(&shared[..]));
         grown.extend_from_slice(tail);
-        Self::from(grown.freeze())
+        if grown.len() > IN_PLACE_BYTES {
+            Self(Held::Shared(Arc::new(grown.freeze())))
+        } else {
+            Self::copy_from_slice(&grown)
+        }
     }
 
     /// The bytes.
@@ -80,6 +90,7 @@ impl Word {
         match &self.0 {
             Held::InPlace(len, bytes) => bytes.get(..usize::from(*len)).unwrap_or(bytes),
             Held::Static(bytes) => bytes,
+            Held::Packed(bytes) => bytes,
             Held::Shared(bytes) => bytes,
         }
     }
@@ -111,10 +122,10 @@ impl Borrow<[u8]> for Word {
     }
 }
 
-/// Long ones are taken over, not copied.
+/// Large ones are taken over, not copied.
 impl From<Bytes> for Word {
     fn from(bytes: Bytes) -> Self {
-        if bytes.len() > IN_PLACE_BYTES {
+        if bytes.len() >= TAKEN_OVER_BYTES {
             Self(Held::Shared(Arc::new(bytes)))
         } else {
             Self::copy_from_slice(&bytes)
@@ -214,11 +225,13 @@ mod tests {
 
     #[test]
     fn short_and_long_words_hold_what_they_were_made_of() {
-        for len in [0, 1, 21, 22, 23, 1000] {
+        for len in [0, 1, 21, 22, 23, 1000, TAKEN_OVER_BYTES] {
             let bytes = vec![b'x'; len];
             let word = Word::copy_from_slice(&bytes);
             assert_eq!(&*word, &*bytes);
             assert_eq!(word, word.clone());
+            assert_eq!(word, Word::from(bytes.clone()));
+            assert_eq!(word.clone().append(b"yz"), [&*bytes, b"yz"].concat());
             assert_eq!(format!("{word:?}").len(), len + 3);
         }
         const LONG: &[u8] = b"longer than what is kept in place";
