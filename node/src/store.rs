@@ -5,11 +5,21 @@
 //! others. Nothing here depends on addresses or on a random hash seed: equal histories make equal
 //! stores.
 
+#[cfg(test)]
+mod collection_tests;
+mod hash;
 mod links;
+mod list;
+mod memory;
+mod ranked;
+mod set;
+mod sorted_set;
 #[cfg(test)]
 mod tests;
+mod value;
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::word::Word;
@@ -20,20 +30,13 @@ use crate::input::SnapshotEntry;
 use crate::slot::{Slot, key_slot};
 use crate::time::WallMillis;
 use links::{Links, SlotLists};
+use memory::heap_bytes;
 
-/// A value of a key.
-#[derive(Clone, PartialEq, Debug)]
-pub enum Value {
-    /// A string.
-    String(Word),
-}
-
-/// What `TYPE` calls a value.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ValueType {
-    /// `string`.
-    String,
-}
+pub use hash::Hash;
+pub use list::List;
+pub use set::Set;
+pub use sorted_set::SortedSet;
+pub use value::{Encoding, Limits, Value, ValueType};
 
 /// The keyspace of a node.
 #[derive(Clone, Debug, Default)]
@@ -62,40 +65,6 @@ const NEVER: i64 = i64::MAX;
 
 /// What a key costs beside its own bytes and its value's.
 const ENTRY_BYTES: usize = 104;
-
-impl Value {
-    /// Its type.
-    #[must_use]
-    pub const fn value_type(&self) -> ValueType {
-        match self {
-            Self::String(_) => ValueType::String,
-        }
-    }
-
-    /// The string, if it is one.
-    #[must_use]
-    pub const fn as_string(&self) -> Option<&Word> {
-        match self {
-            Self::String(text) => Some(text),
-        }
-    }
-
-    fn len_bytes(&self) -> usize {
-        match self {
-            Self::String(text) => text.len(),
-        }
-    }
-}
-
-impl ValueType {
-    /// The word of `TYPE` and `SCAN ... TYPE`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::String => "string",
-        }
-    }
-}
 
 impl Store {
     /// An empty keyspace.
@@ -270,7 +239,7 @@ impl Store {
     /// Adds a key that is not there.
     pub(crate) fn insert(&mut self, key: Word, value: Value, expires_at_ms: Option<i64>) -> Place {
         let slot = key_slot(&key);
-        self.used_bytes += ENTRY_BYTES + key.len() + value.len_bytes();
+        self.used_bytes += ENTRY_BYTES + heap_bytes(&key) + value.heap_bytes();
         let entry = Entry {
             value,
             expires_at_ms: NEVER,
@@ -288,16 +257,19 @@ impl Store {
 
     /// Replaces a value and leaves the expiry as it is (`dbOverwrite`).
     pub(crate) fn set_value(&mut self, place: Place, value: Value) {
-        self.used_bytes += value.len_bytes();
+        self.used_bytes += value.heap_bytes();
         let old = std::mem::replace(&mut self.entries[place.0].value, value);
-        self.used_bytes -= old.len_bytes();
+        self.used_bytes -= old.heap_bytes();
     }
 
-    /// Makes a string longer.
-    pub(crate) fn append(&mut self, place: Place, tail: &[u8]) {
-        let Value::String(text) = &mut self.entries[place.0].value;
-        *text = std::mem::take(text).append(tail);
-        self.used_bytes += tail.len();
+    /// Changes a value in place.
+    pub(crate) fn change<T>(&mut self, place: Place, change: impl FnOnce(&mut Value) -> T) -> T {
+        let value = &mut self.entries[place.0].value;
+        let before = value.heap_bytes();
+        let result = change(value);
+        self.used_bytes += value.heap_bytes();
+        self.used_bytes -= before;
+        result
     }
 
     /// Sets or takes away an expiry; true if there was one (`setExpire`, `removeExpire`).
@@ -323,7 +295,7 @@ impl Store {
         let Some((key, entry)) = self.entries.swap_remove_index(place.0) else {
             return;
         };
-        self.used_bytes -= ENTRY_BYTES + key.len() + entry.value.len_bytes();
+        self.used_bytes -= ENTRY_BYTES + heap_bytes(&key) + entry.value.heap_bytes();
         if place.0 != last {
             self.relink(place.0);
         }
@@ -341,16 +313,20 @@ impl Store {
     /// seen yet. Removing a key moves the last one into its place: a key only ever moves towards
     /// the start, and only from the part that was seen already, so that none is missed.
     pub(crate) fn scan(&self, cursor: u64, count: usize) -> (u64, Vec<Word>) {
-        let unseen = match usize::try_from(cursor) {
-            Ok(0) | Err(_) => self.len(),
-            Ok(cursor) => cursor.min(self.len()),
-        };
-        let rest = unseen.saturating_sub(count);
-        let keys = (rest..unseen)
-            .rev()
-            .map(|index| self.key(Place(index)).clone());
-        (rest as u64, keys.collect())
+        let (rest, places) = scan_places(self.len(), cursor, count);
+        let keys = places.map(|place| self.key(Place(place)).clone());
+        (rest, keys.collect())
     }
+}
+
+/// The places of a table of `len` that a scan looks at next, and the cursor to go on with.
+fn scan_places(len: usize, cursor: u64, count: usize) -> (u64, std::iter::Rev<Range<usize>>) {
+    let unseen = match usize::try_from(cursor) {
+        Ok(0) | Err(_) => len,
+        Ok(cursor) => cursor.min(len),
+    };
+    let rest = unseen.saturating_sub(count);
+    (rest as u64, (rest..unseen).rev())
 }
 
 impl Entry {

@@ -7,7 +7,7 @@ use super::error::{CommandError, Outcome};
 use super::spec::{Categories, Flags, KeySpec, Spec, command, key, keys};
 use crate::input::CommandLine;
 use crate::reply::Reply;
-use crate::store::Place;
+use crate::store::{Place, Value};
 use crate::wire::resp::string_to_i64;
 
 const WRITE: Flags = Flags::WRITE.union(Flags::DENYOOM);
@@ -404,7 +404,11 @@ fn append(call: &mut Call<'_>) -> Outcome {
         Some(place) => {
             let len = call.string(place)?.len() + tail.len();
             check_len(call, len)?;
-            call.node.store.append(place, tail);
+            call.node.store.change(place, |value| {
+                if let Value::String(text) = value {
+                    *text = std::mem::take(text).append(tail);
+                }
+            });
             len
         }
     };

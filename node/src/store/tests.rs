@@ -174,7 +174,7 @@ fn assert_equal(store: &Store, model: &Model) {
         assert_eq!(store.count_in_slot(slot), expected.len());
     }
     let bytes = |(key, (value, _)): (&Word, &(Value, Option<i64>))| {
-        ENTRY_BYTES + key.len() + value.len_bytes()
+        ENTRY_BYTES + heap_bytes(key) + value.heap_bytes()
     };
     assert_eq!(store.used_bytes(), model.iter().map(bytes).sum::<usize>());
     let expiring = model.values().filter(|(_, expiry)| expiry.is_some());

@@ -77,6 +77,36 @@ fn put_entry(out: &mut BytesMut, entry: &SnapshotEntry) {
             put_string(out, &entry.key);
             put_string(out, value);
         }
+        Value::List(list) => {
+            out.put_u8(1);
+            put_string(out, &entry.key);
+            put_len(out, list.len());
+            list.iter().for_each(|item| put_string(out, item));
+        }
+        Value::Set(set) => {
+            out.put_u8(2);
+            put_string(out, &entry.key);
+            put_len(out, set.len());
+            set.iter().for_each(|member| put_string(out, &member));
+        }
+        Value::SortedSet(set) => {
+            out.put_u8(5);
+            put_string(out, &entry.key);
+            put_len(out, set.len());
+            for (member, score) in set.iter() {
+                put_string(out, member);
+                out.put_f64_le(score);
+            }
+        }
+        Value::Hash(hash) => {
+            out.put_u8(4);
+            put_string(out, &entry.key);
+            put_len(out, hash.len());
+            for (field, value) in hash.iter() {
+                put_string(out, field);
+                put_string(out, value);
+            }
+        }
     }
 }
 

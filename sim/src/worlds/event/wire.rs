@@ -228,7 +228,19 @@ fn snapshot_len(snapshot: &Snapshot) -> usize {
 }
 
 fn value_len(value: &redrill_node::store::Value) -> usize {
+    let per_word = 1;
+    let words = |word: &redrill_node::Word| word.len() + per_word;
     match value {
         redrill_node::store::Value::String(bytes) => bytes.len(),
+        redrill_node::store::Value::List(list) => list.iter().map(words).sum(),
+        redrill_node::store::Value::Set(set) => set.iter().map(|member| words(&member)).sum(),
+        redrill_node::store::Value::SortedSet(set) => {
+            let score = 8;
+            set.iter().map(|(member, _)| words(member) + score).sum()
+        }
+        redrill_node::store::Value::Hash(hash) => hash
+            .iter()
+            .map(|(field, value)| words(field) + words(value))
+            .sum(),
     }
 }
