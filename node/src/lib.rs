@@ -27,7 +27,6 @@ mod message;
 mod migration;
 mod node;
 pub mod nodes_conf;
-mod persistence;
 mod random;
 mod replication;
 mod reply;
@@ -60,7 +59,6 @@ pub use message::{
 };
 pub use node::{ConfigError, Node, Wake, WakeReason};
 pub use nodes_conf::{SavedNode, SavedState};
-pub use persistence::{AppendSync, FromDisk, LoadedFrom, ReplayError, Rewrite, Save};
 pub use random::Seed;
 pub use reply::Reply;
 pub use slot::{SLOT_BYTES, SLOT_COUNT, Slot, SlotRange, SlotSet, key_slot};

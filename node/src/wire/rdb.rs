@@ -1,28 +1,42 @@
 //! RDB, the format of snapshots (version 10, Redis 7.0): what a full resync carries and what
-//! `dump.rdb` holds. Strings only, as the keyspace.
+//! `dump.rdb` holds. Every form that Redis up to 7.0 writes is read, and those of 7.0 are written.
 
+mod checksum;
+mod cursor;
 mod decode;
+mod element;
 mod encode;
 mod error;
+mod intset;
+mod listpack;
 mod lzf;
+mod module;
+mod object;
+mod payload;
 #[cfg(test)]
 mod tests;
-
-use crc::{CRC_64_REDIS, Crc, Table};
+mod types;
+mod ziplist;
+mod zipmap;
 
 use crate::ids::ReplicationId;
 
-pub use decode::{Rdb, decode, read};
-pub use encode::{encode, encode_with};
+pub use decode::{Decoder, Rdb, decode, read};
+pub use encode::{Encoder, encode, encode_with};
 pub use error::{RdbError, RdbFault};
+pub use payload::{PayloadError, dump, restore, verify};
 
-/// The version written, and the greatest read (`RDB_VERSION`).
+/// The version written (`RDB_VERSION`).
 pub const VERSION: u32 = 10;
+
+/// The greatest version read: that of Redis 7.2, which packs small sets.
+const READ_VERSION: u32 = 11;
+
+/// `list-max-listpack-size` where nobody says another: nodes of 8 KB.
+pub const DEFAULT_LIST_FILL: i64 = -2;
 
 /// The longest string, bytes.
 const MAX_STRING_LEN: usize = super::resp::MAX_BULK_LEN;
-
-const CRC64: Crc<u64, Table<1>> = Crc::<u64, Table<1>>::new(&CRC_64_REDIS);
 
 /// What stands beside the keys (`rdbSaveInfoAuxFields`). Fields that are `None` are left out.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -51,8 +65,6 @@ mod opcode {
     pub(super) const EXPIRETIME: u8 = 253;
     pub(super) const SELECTDB: u8 = 254;
     pub(super) const EOF: u8 = 255;
-    /// `RDB_TYPE_STRING`
-    pub(super) const STRING: u8 = 0;
 }
 
 /// The aux field that carries [`crate::Snapshot::stream_digest`]. Other servers pass it over.

@@ -3,14 +3,18 @@
 use std::sync::Arc;
 
 use crate::word::Word;
+use bytes::{Buf, BytesMut};
 use indexmap::IndexSet;
 use rustc_hash::FxBuildHasher;
 
+use super::cursor::{Cursor, Halt, failed};
 use super::error::{RdbError, RdbFault};
-use super::{Aux, CRC64, DIGEST, MAX_STRING_LEN, VERSION, lzf, opcode};
+use super::object::{ObjectReader, Step};
+use super::types::{TypeCode, unsupported};
+use super::{Aux, DIGEST, READ_VERSION, checksum, module, opcode};
 use crate::ids::ReplicationId;
 use crate::input::{Snapshot, SnapshotEntry};
-use crate::store::Value;
+use crate::store::{Limits, Value};
 use crate::wire::resp::string_to_i64;
 
 /// The least version that ends in a checksum.
@@ -30,12 +34,15 @@ pub struct Rdb {
 /// Reads a snapshot that takes up all of `bytes`.
 ///
 /// # Errors
-/// [`RdbError`] if it is damaged, cut off, of an unknown version or holds anything but strings
-/// in database 0.
+/// [`RdbError`] if it is damaged, cut off, of an unknown version or holds what a cluster node has
+/// not: keys of another database, streams, values of modules.
 pub fn decode(bytes: &[u8]) -> Result<Snapshot, RdbError> {
     let rdb = read(bytes)?;
     if rdb.len < bytes.len() {
-        return Err(failed(rdb.len, RdbFault::Trailing(bytes.len() - rdb.len)));
+        return Err(RdbError {
+            offset: rdb.len,
+            fault: RdbFault::Trailing(bytes.len() - rdb.len),
+        });
     }
     Ok(rdb.snapshot)
 }
@@ -46,28 +53,45 @@ pub fn decode(bytes: &[u8]) -> Result<Snapshot, RdbError> {
 /// # Errors
 /// As [`decode`], but for what follows the snapshot.
 pub fn read(bytes: &[u8]) -> Result<Rdb, RdbError> {
-    let mut reader = Reader { bytes, offset: 0 };
-    let version = reader.version()?;
-    let mut body = Body::default();
-    while reader.element(&mut body)? {}
-    if version >= CHECKSUM_VERSION {
-        reader.checksum()?;
-    }
-    Ok(Rdb {
-        snapshot: Snapshot {
-            entries: Arc::new(body.entries),
-            stream_digest: body.stream_digest,
-        },
-        aux: body.aux,
-        len: reader.offset,
+    let mut decoder = Decoder::new();
+    decoder.advance(bytes)?;
+    decoder.finished.ok_or(RdbError {
+        offset: bytes.len(),
+        fault: RdbFault::EndOfFile,
     })
 }
 
+/// Reads a snapshot from parts as they arrive. Every byte is looked at once, and nothing is
+/// reserved for what has not arrived.
+#[derive(Debug)]
+pub struct Decoder {
+    stage: Stage,
+    version: u32,
+    body: Body,
+    /// Bytes read so far.
+    taken: usize,
+    /// How many bytes the next step needs: fewer are not looked at.
+    wanted: usize,
+    checksum: checksum::Running,
+    finished: Option<Rdb>,
+}
+
+/// What comes next.
+#[derive(Debug)]
+enum Stage {
+    Version,
+    Element,
+    Value(Word, ObjectReader),
+    Checksum(u64),
+    Done,
+}
+
 /// What was read so far.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Body {
     entries: Vec<SnapshotEntry>,
     keys: IndexSet<Word, FxBuildHasher>,
+    limits: Limits,
     aux: Aux,
     replication_id: Option<ReplicationId>,
     replication_offset: Option<u64>,
@@ -77,179 +101,228 @@ struct Body {
     expires_at_ms: Option<i64>,
 }
 
-struct Reader<'a> {
-    bytes: &'a [u8],
-    offset: usize,
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
-/// A length, or the form of a string.
-enum Length {
-    Plain(u64),
-    Encoded(u8),
-}
-
-impl<'a> Reader<'a> {
-    fn version(&mut self) -> Result<u32, RdbError> {
-        let start = self.take(9)?;
-        let (signature, digits) = start.split_at(5);
-        let wrong = || failed(0, RdbFault::Signature);
-        let digits = std::str::from_utf8(digits).map_err(|_| wrong())?;
-        let version: u32 = digits.parse().map_err(|_| wrong())?;
-        if signature != b"REDIS" {
-            return Err(wrong());
+impl Decoder {
+    /// Nothing has arrived yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            stage: Stage::Version,
+            version: 0,
+            body: Body::default(),
+            taken: 0,
+            wanted: 0,
+            checksum: checksum::Running::new(),
+            finished: None,
         }
-        if !(1..=VERSION).contains(&version) {
-            return Err(failed(5, RdbFault::Version(version)));
-        }
-        Ok(version)
     }
 
-    /// Reads one element; false after the last.
-    fn element(&mut self, body: &mut Body) -> Result<bool, RdbError> {
-        let start = self.offset;
-        match self.byte()? {
-            opcode::EOF => return Ok(false),
-            opcode::AUX => {
-                let name = self.string()?;
-                let value = self.string()?;
-                body.note(&name, &value);
-            }
-            opcode::SELECTDB => body.database = self.len()?,
-            opcode::RESIZEDB => {
-                self.len()?;
-                self.len()?;
-            }
-            opcode::EXPIRETIME_MS => body.expires_at_ms = Some(i64::from_le_bytes(self.array()?)),
-            opcode::EXPIRETIME => {
-                let seconds = i32::from_le_bytes(self.array()?);
-                body.expires_at_ms = Some(i64::from(seconds) * 1000);
-            }
-            opcode::IDLE => {
-                self.len()?;
-            }
-            opcode::FREQ => {
-                self.byte()?;
-            }
-            // A library of functions: it has no effect on keys.
-            opcode::FUNCTION2 => {
-                self.string()?;
-            }
-            opcode::STRING => {
-                let key = self.string()?;
-                let value = self.string()?;
-                if body.database != 0 {
-                    return Err(failed(start, RdbFault::Database(body.database)));
-                }
-                if !body.keys.insert(key.clone()) {
-                    let shown = key.escape_ascii().to_string();
-                    return Err(failed(start, RdbFault::Duplicate(shown)));
-                }
-                body.entries.push(SnapshotEntry {
-                    key,
-                    value: Value::String(value),
-                    expires_at_ms: body.expires_at_ms.take(),
-                });
-            }
-            other => {
-                let fault =
-                    unsupported(other).map_or(RdbFault::Opcode(other), RdbFault::Unsupported);
-                return Err(failed(start, fault));
-            }
-        }
-        Ok(true)
+    /// Collections are compact within these limits.
+    #[must_use]
+    pub const fn limits(mut self, limits: Limits) -> Self {
+        self.body.limits = limits;
+        self
     }
 
-    /// The sum over all before it; 0 if it was not taken.
-    fn checksum(&mut self) -> Result<(), RdbError> {
-        let expected = CRC64.checksum(&self.bytes[..self.offset]);
-        let start = self.offset;
-        let found = u64::from_le_bytes(self.array()?);
-        if found != 0 && found != expected {
-            return Err(failed(start, RdbFault::Checksum { expected, found }));
+    /// Takes what has arrived off the front of `input`. The snapshot once it is whole; what
+    /// follows it stays in `input`.
+    ///
+    /// # Errors
+    /// As [`read`]. The decoder is of no more use then.
+    pub fn next(&mut self, input: &mut BytesMut) -> Result<Option<Rdb>, RdbError> {
+        let used = self.advance(input)?;
+        input.advance(used);
+        Ok(self.finished.take())
+    }
+
+    /// Bytes taken so far.
+    #[must_use]
+    pub const fn taken(&self) -> usize {
+        self.taken
+    }
+
+    /// Reads as far as `bytes` go and says how many were read.
+    fn advance(&mut self, bytes: &[u8]) -> Result<usize, RdbError> {
+        if bytes.len() < self.wanted {
+            return Ok(0);
+        }
+        let mut cursor = Cursor::new(bytes, self.taken);
+        let (mut done, mut summed) = (0, 0);
+        loop {
+            match self.step(&mut cursor, &mut summed) {
+                Ok(()) => done = cursor.used(),
+                Err(Halt::More(end)) => {
+                    self.wanted = end.saturating_sub(done);
+                    break;
+                }
+                Err(Halt::Failed(error)) => return Err(error),
+            }
+            if let Stage::Done = self.stage {
+                break;
+            }
+        }
+        if let Some(unsummed) = bytes.get(summed..done) {
+            self.checksum.add(unsummed);
+        }
+        self.taken += done;
+        Ok(done)
+    }
+
+    /// One step, which is made whole or not at all.
+    fn step(&mut self, cursor: &mut Cursor<'_>, summed: &mut usize) -> Result<(), Halt> {
+        match &mut self.stage {
+            Stage::Version => {
+                self.version = version(cursor)?;
+                self.stage = Stage::Element;
+            }
+            Stage::Element => {
+                let Some(next) = self.body.element(cursor)? else {
+                    self.checksum.add(cursor.since(*summed));
+                    *summed = cursor.used();
+                    self.stage = Stage::Checksum(self.checksum.sum());
+                    return Ok(());
+                };
+                self.stage = next;
+            }
+            Stage::Value(key, reader) => {
+                if let Step::Whole(value) = reader.step(cursor)? {
+                    let key = std::mem::take(key);
+                    self.body.add(key, value);
+                    self.stage = Stage::Element;
+                }
+            }
+            Stage::Checksum(expected) => {
+                if self.version >= CHECKSUM_VERSION {
+                    check_sum(cursor, *expected)?;
+                }
+                *summed = cursor.used();
+                self.finished = Some(std::mem::take(&mut self.body).finish(cursor.offset()));
+                self.stage = Stage::Done;
+            }
+            Stage::Done => {}
         }
         Ok(())
     }
-
-    /// `rdbGenericLoadStringObject`
-    fn string(&mut self) -> Result<Word, RdbError> {
-        let start = self.offset;
-        Ok(match self.length()? {
-            Length::Plain(len) => {
-                let len = string_len(start, len)?;
-                Word::copy_from_slice(self.take(len)?)
-            }
-            Length::Encoded(0) => i8::from_le_bytes(self.array()?).to_string().into(),
-            Length::Encoded(1) => i16::from_le_bytes(self.array()?).to_string().into(),
-            Length::Encoded(2) => i32::from_le_bytes(self.array()?).to_string().into(),
-            Length::Encoded(3) => {
-                let packed_len = self.len()?;
-                let packed_len = string_len(start, packed_len)?;
-                let len = self.len()?;
-                let len = string_len(start, len)?;
-                let unpacked = lzf::unpack(self.take(packed_len)?, len);
-                unpacked.ok_or_else(|| failed(start, RdbFault::Lzf))?.into()
-            }
-            Length::Encoded(other) => {
-                return Err(failed(start, RdbFault::StringEncoding(other)));
-            }
-        })
-    }
-
-    fn len(&mut self) -> Result<u64, RdbError> {
-        let start = self.offset;
-        match self.length()? {
-            Length::Plain(len) => Ok(len),
-            Length::Encoded(form) => Err(failed(start, RdbFault::Length(form | 0xc0))),
-        }
-    }
-
-    /// `rdbLoadLenByRef`
-    fn length(&mut self) -> Result<Length, RdbError> {
-        let start = self.offset;
-        let first = self.byte()?;
-        Ok(match (first >> 6, first) {
-            (0, len) => Length::Plain(len.into()),
-            (1, high) => Length::Plain(u64::from(high & 63) << 8 | u64::from(self.byte()?)),
-            (3, form) => Length::Encoded(form & 63),
-            (_, 0x80) => Length::Plain(u32::from_be_bytes(self.array()?).into()),
-            (_, 0x81) => Length::Plain(u64::from_be_bytes(self.array()?)),
-            (_, other) => return Err(failed(start, RdbFault::Length(other))),
-        })
-    }
-
-    fn byte(&mut self) -> Result<u8, RdbError> {
-        self.array::<1>().map(|[byte]| byte)
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], RdbError> {
-        let bytes = self.take(N)?;
-        let mut array = [0; N];
-        array.copy_from_slice(bytes);
-        Ok(array)
-    }
-
-    fn take(&mut self, len: usize) -> Result<&'a [u8], RdbError> {
-        let rest = &self.bytes[self.offset..];
-        let Some(taken) = rest.get(..len) else {
-            return Err(failed(self.bytes.len(), RdbFault::EndOfFile));
-        };
-        self.offset += len;
-        Ok(taken)
-    }
 }
 
-fn string_len(start: usize, len: u64) -> Result<usize, RdbError> {
-    let fits = usize::try_from(len)
-        .ok()
-        .filter(|&len| len <= MAX_STRING_LEN);
-    fits.ok_or_else(|| failed(start, RdbFault::StringLength(len)))
+fn version(cursor: &mut Cursor<'_>) -> Result<u32, Halt> {
+    let start = cursor.take(9)?;
+    let (signature, digits) = start.split_at(5);
+    let wrong = || failed(0, RdbFault::Signature);
+    let digits = std::str::from_utf8(digits).map_err(|_| wrong())?;
+    let version: u32 = digits.parse().map_err(|_| wrong())?;
+    if signature != b"REDIS" {
+        return Err(wrong());
+    }
+    if !(1..=READ_VERSION).contains(&version) {
+        return Err(failed(5, RdbFault::Version(version)));
+    }
+    Ok(version)
 }
 
-const fn failed(offset: usize, fault: RdbFault) -> RdbError {
-    RdbError { offset, fault }
+/// The sum over all before it; 0 if it was not taken.
+fn check_sum(cursor: &mut Cursor<'_>, expected: u64) -> Result<(), Halt> {
+    let start = cursor.offset();
+    let found = u64::from_le_bytes(cursor.array()?);
+    if found != 0 && found != expected {
+        return Err(failed(start, RdbFault::Checksum { expected, found }));
+    }
+    Ok(())
 }
 
 impl Body {
+    /// Reads one element, or the begin of one that has a value; `None` after the last.
+    fn element(&mut self, cursor: &mut Cursor<'_>) -> Result<Option<Stage>, Halt> {
+        let start = cursor.offset();
+        match cursor.byte()? {
+            opcode::EOF => return Ok(None),
+            opcode::AUX => {
+                let (name, value) = (cursor.string()?, cursor.string()?);
+                self.note(&name.bytes()?, &value.bytes()?);
+            }
+            opcode::SELECTDB => self.database = cursor.len()?,
+            opcode::RESIZEDB => {
+                cursor.len()?;
+                cursor.len()?;
+            }
+            opcode::EXPIRETIME_MS => {
+                self.expires_at_ms = Some(i64::from_le_bytes(cursor.array()?));
+            }
+            opcode::EXPIRETIME => {
+                let seconds = i32::from_le_bytes(cursor.array()?);
+                self.expires_at_ms = Some(i64::from(seconds) * 1000);
+            }
+            opcode::IDLE => {
+                cursor.len()?;
+            }
+            opcode::FREQ => {
+                cursor.byte()?;
+            }
+            // A library of functions: it has no effect on keys.
+            opcode::FUNCTION2 => {
+                cursor.string()?;
+            }
+            opcode::FUNCTION => return Err(failed(start, RdbFault::Function)),
+            opcode::MODULE_AUX => {
+                let name = module::name(cursor.len()?);
+                return Err(failed(start, RdbFault::ModuleAux(name)));
+            }
+            byte => return self.value(start, byte, cursor).map(Some),
+        }
+        Ok(Some(Stage::Element))
+    }
+
+    /// Reads a key; its value comes next.
+    fn value(&mut self, start: usize, byte: u8, cursor: &mut Cursor<'_>) -> Result<Stage, Halt> {
+        let code = TypeCode::from_byte(byte);
+        let unsupported = unsupported(byte);
+        if code.is_none() && unsupported.is_none() {
+            return Err(failed(start, RdbFault::Opcode(byte)));
+        }
+        let key = cursor.string()?;
+        // Most values are strings: they are not worth a step of their own.
+        let text = match code {
+            Some(TypeCode::String) => Some(cursor.string()?.word()?),
+            Some(_) | None => None,
+        };
+        let key = key.word()?;
+        if self.database != 0 {
+            return Err(failed(start, RdbFault::Database(self.database)));
+        }
+        let shown = |key: &Word| key.escape_ascii().to_string();
+        let Some(code) = code else {
+            let what = unsupported.unwrap_or_default();
+            return Err(failed(start, RdbFault::Unsupported(shown(&key), what)));
+        };
+        if !self.keys.insert(key.clone()) {
+            return Err(failed(start, RdbFault::Duplicate(shown(&key))));
+        }
+        Ok(match text {
+            Some(text) => {
+                self.add(key, Value::String(text));
+                Stage::Element
+            }
+            None => Stage::Value(key, ObjectReader::new(code, self.limits)),
+        })
+    }
+
+    /// Takes in a key. One whose collection is empty is passed over, as by Redis.
+    fn add(&mut self, key: Word, value: Value) {
+        let expires_at_ms = self.expires_at_ms.take();
+        if matches!(value, Value::String(_)) || !value.is_empty() {
+            self.entries.push(SnapshotEntry {
+                key,
+                value,
+                expires_at_ms,
+            });
+        }
+    }
+
     /// Takes in an aux field; unknown ones are passed over.
     fn note(&mut self, name: &[u8], value: &[u8]) {
         let number = string_to_i64(value);
@@ -272,19 +345,15 @@ impl Body {
         }
         self.aux.replication = self.replication_id.zip(self.replication_offset);
     }
-}
 
-/// What a type or opcode is that is known but not loaded.
-fn unsupported(code: u8) -> Option<&'static str> {
-    Some(match code {
-        1 | 10 | 14 | 18 => "list",
-        2 | 11 => "set",
-        3 | 5 | 12 | 17 => "sorted set",
-        4 | 9 | 13 | 16 => "hash",
-        6 | 7 => "module's value",
-        15 | 19 => "stream",
-        opcode::FUNCTION => "function of a release candidate",
-        opcode::MODULE_AUX => "module's data",
-        _ => return None,
-    })
+    fn finish(self, len: usize) -> Rdb {
+        Rdb {
+            snapshot: Snapshot {
+                entries: Arc::new(self.entries),
+                stream_digest: self.stream_digest,
+            },
+            aux: self.aux,
+            len,
+        }
+    }
 }

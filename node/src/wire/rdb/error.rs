@@ -34,9 +34,26 @@ pub enum RdbFault {
     /// A compressed string that does not unpack to the length it says.
     #[error("Invalid LZF compressed string")]
     Lzf,
-    /// A value that is no string.
-    #[error("a {0}: only strings can be loaded")]
-    Unsupported(&'static str),
+    /// A packed collection that is damaged.
+    #[error("{0} integrity check failed.")]
+    Integrity(&'static str),
+    /// A member or field that occurs twice.
+    #[error("Duplicate {0} detected")]
+    DuplicateMember(&'static str),
+    /// A score that is no number.
+    #[error("Zset with NAN score detected")]
+    NotANumber,
+    /// A key, and what it holds that is not loaded.
+    #[error(
+        "the key '{0}' holds {1}: only strings, lists, sets, sorted sets and hashes are loaded"
+    )]
+    Unsupported(String, &'static str),
+    /// Data of a module, beside the keys.
+    #[error("The RDB file contains AUX module data I can't load: no matching module '{0}'")]
+    ModuleAux(String),
+    /// A function in the form of a release candidate.
+    #[error("a function of a release candidate of Redis 7.0 cannot be loaded")]
+    Function,
     /// An opcode or type that is none.
     #[error("Unknown RDB type {0}")]
     Opcode(u8),
