@@ -6,8 +6,10 @@ use std::sync::Arc;
 use crate::fact::Fact;
 use crate::ids::{ClientId, LinkId, ReplicationId};
 use crate::input::{CommandLine, Snapshot};
+use crate::log_words::LogLevel;
 use crate::message::Message;
 use crate::nodes_conf::SavedState;
+use crate::persistence::{AppendSync, Rewrite, Save};
 use crate::reply::Reply;
 
 /// One thing to do. Actions are carried out in order.
@@ -77,6 +79,36 @@ pub enum Action {
         /// What to send.
         what: ToReplica,
     },
+    /// Write commands to the append-only file, after whatever could not be written before. It
+    /// stands before the replies of its turn: with [`AppendSync::Wait`] it is a barrier as
+    /// [`Action::Persist`] is.
+    Append {
+        /// The commands, in the order in which they took effect. There may be none: then what was
+        /// written before is to be synced, or what was kept is tried again.
+        commands: Vec<CommandLine>,
+        /// How durable they have to be.
+        sync: AppendSync,
+    },
+    /// Begin a rewrite of the append-only file: what is appended from here on goes to a new
+    /// increment, and the snapshot becomes the base before it. Answered by
+    /// [`FromDisk::RewriteBegan`](crate::FromDisk::RewriteBegan), at once, and
+    /// [`FromDisk::Rewritten`](crate::FromDisk::Rewritten). A rewrite that goes on is given up.
+    Rewrite(Box<Rewrite>),
+    /// Write a snapshot to `dbfilename`, by renaming. Answered by
+    /// [`FromDisk::Saved`](crate::FromDisk::Saved): at once if not beside the event loop. A save
+    /// that goes on is given up.
+    Save(Box<Save>),
+    /// Sync and close the append-only file, and give up a rewrite that goes on.
+    StopAppending,
+    /// Write a line to the log. It stands for nothing that a [`Fact`] does.
+    Log {
+        /// How loud.
+        level: LogLevel,
+        /// The line, in Redis's words.
+        line: Box<str>,
+    },
+    /// End the process: everything is saved as it should be.
+    Exit,
     /// Something worth recording happened.
     Note(Fact),
 }

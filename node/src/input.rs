@@ -6,6 +6,7 @@ use crate::word::Word;
 
 use crate::ids::{ClientId, LinkId, ReplicationId};
 use crate::message::Message;
+use crate::persistence::FromDisk;
 use crate::reply::Reply;
 
 /// The words of a client command, the name first. Shared by whoever sends it, streams it and keeps it.
@@ -89,6 +90,10 @@ pub enum Input {
     },
     /// Something arrived on the connection to this replica's master.
     Master(FromMaster),
+    /// The disk answered.
+    Disk(FromDisk),
+    /// The process is asked to end (`SIGTERM`). It does so by [`crate::Action::Exit`].
+    Terminate,
 }
 
 /// Why a bus link is down.

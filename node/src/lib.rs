@@ -27,6 +27,7 @@ mod message;
 mod migration;
 mod node;
 pub mod nodes_conf;
+mod persistence;
 mod random;
 mod replication;
 mod reply;
@@ -59,6 +60,7 @@ pub use message::{
 };
 pub use node::{ConfigError, Node, Wake, WakeReason};
 pub use nodes_conf::{SavedNode, SavedState};
+pub use persistence::{AppendSync, FromDisk, LoadedFrom, ReplayError, Rewrite, Save};
 pub use random::Seed;
 pub use reply::Reply;
 pub use slot::{SLOT_BYTES, SLOT_COUNT, Slot, SlotRange, SlotSet, key_slot};

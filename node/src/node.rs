@@ -9,6 +9,7 @@ use crate::engine::{Bug, Quirk};
 use crate::fact::Fact;
 use crate::input::Input;
 use crate::nodes_conf::SavedState;
+use crate::persistence::{self, Persistence};
 use crate::random::{Randomness, Seed};
 use crate::replication::Replication;
 use crate::store::Store;
@@ -30,6 +31,7 @@ pub struct Node {
     pub(crate) health: state::Health,
     pub(crate) spread: migration::Spread,
     pub(crate) replication: Replication,
+    pub(crate) persistence: Persistence,
     pub(crate) store: Store,
     pub(crate) clients: Clients,
     /// What `before_sleep` has to do (`todo_before_sleep`).
@@ -119,6 +121,7 @@ impl Node {
         }
         let mut node = Self {
             replication: Replication::new(random.names.replication_id(), &config),
+            persistence: Persistence::new(&config, now.wall.0.div_euclid(1000)),
             config,
             now,
             random,
@@ -165,9 +168,12 @@ impl Node {
             Input::BadCommand { client, error } => clients::bad_command(self, client, error),
             Input::ClientClosed { client } => {
                 replication::replica_closed(self, client);
+                persistence::client_gone(self, client);
                 clients::closed(self, client);
             }
             Input::Master(event) => replication::from_master(self, event),
+            Input::Disk(event) => persistence::answered(self, event),
+            Input::Terminate => persistence::terminate(self),
         }
         epoch::note_changes(self);
         actions.extend(self.notes.drain(..).map(Action::Note));
@@ -225,6 +231,11 @@ impl Node {
         self.immediate.push(action);
     }
 
+    /// Takes the actions that cannot wait.
+    pub(crate) fn take_immediate(&mut self) -> Vec<Action> {
+        std::mem::take(&mut self.immediate)
+    }
+
     pub(crate) fn has_bug(&self, bug: Bug) -> bool {
         self.config.has_bug(bug)
     }
@@ -248,6 +259,7 @@ impl Node {
     /// `serverCron`.
     fn cron(&mut self) {
         commands::cron(self);
+        persistence::cron(self);
         if self.cron_loops.is_multiple_of(u64::from(self.config.hz)) {
             replication::cron(self);
         }
@@ -309,6 +321,7 @@ impl Node {
                 sync,
             });
         }
+        persistence::turn_end(self, actions);
         actions.append(&mut self.outbox);
     }
 }

@@ -277,7 +277,14 @@ pub(crate) fn release(node: &mut Node, slots: &SlotSet, why: SlotChange) {
     give(node, &owned, None, 0, why);
 }
 
-fn give(node: &mut Node, slots: &SlotSet, owner: Option<PeerIndex>, epoch: u64, why: SlotChange) {
+/// Binds slots to an owner, or to nobody.
+pub(crate) fn give(
+    node: &mut Node,
+    slots: &SlotSet,
+    owner: Option<PeerIndex>,
+    epoch: u64,
+    why: SlotChange,
+) {
     if slots.is_empty() {
         return;
     }

@@ -154,7 +154,7 @@ where
     O: Observer,
 {
     let Server {
-        config,
+        mut config,
         seed,
         network,
         clock,
@@ -170,6 +170,8 @@ where
     observer.state_loaded(clock.now(), content.as_deref());
     let saved = SavedState::parse(&content.unwrap_or_default()).map_err(ServeError::BadState)?;
     let (client_port, bus_port) = (config.port, config.bus_port);
+    config.save.clear();
+    config.appendonly = false;
     let torn_state_file = config.has_bug(Bug::TornStateFile);
     let node = Node::new(config, seed, saved, clock.now()).map_err(ServeError::Config)?;
     control.install(node);

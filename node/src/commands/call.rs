@@ -8,6 +8,7 @@ use crate::fact::{Fact, write_digest};
 use crate::ids::ClientId;
 use crate::input::CommandLine;
 use crate::node::Node;
+use crate::persistence;
 use crate::replication;
 use crate::reply::Reply;
 use crate::store::{Place, Value};
@@ -90,10 +91,23 @@ impl Done {
             Effect::Verbatim => replication::propagate(node, words),
             Effect::Rewritten(words) => replication::propagate(node, words),
         }
+        node.persistence.changes += 1;
         let offset = replication::offset(node);
         for write in written.first.into_iter().chain(written.more) {
             node.note(Fact::Wrote { write, offset });
         }
+    }
+}
+
+impl Effect {
+    /// Feeds the append-only file of a replica with what its master's command did.
+    pub(super) fn append(self, node: &mut Node, words: &CommandLine) {
+        match self {
+            Self::None => return,
+            Self::Verbatim => persistence::append(node, words),
+            Self::Rewritten(words) => persistence::append(node, &words),
+        }
+        node.persistence.changes += 1;
     }
 }
 
@@ -159,9 +173,11 @@ impl<'a> Call<'a> {
     }
 
     /// Whether a time to live that ends at `at_ms` is over before it begins
-    /// (`checkAlreadyExpired`). Never on a replica, which waits for its master's DEL.
+    /// (`checkAlreadyExpired`). Never on a replica, which waits for its master's DEL, nor while an
+    /// append-only file is loaded.
     pub(crate) fn is_over(&self, at_ms: i64) -> bool {
-        at_ms <= self.node.wall().0 && !super::follows_master(self.node)
+        let obeyed = self.origin == Origin::Master || super::follows_master(self.node);
+        at_ms <= self.node.wall().0 && !obeyed
     }
 
     /// Gives a key a string, and `expires_at_ms` to live.

@@ -8,6 +8,7 @@ use super::error::{CommandError, Outcome, text};
 use super::glob;
 use super::spec::{Flags, Spec, command, container};
 use crate::config::{Change, Config, Directive};
+use crate::persistence;
 use crate::reply::Reply;
 
 const ANYTIME: Flags = Flags::LOADING.union(Flags::STALE);
@@ -100,7 +101,9 @@ fn set(call: &mut Call<'_>) -> Outcome {
             .set_at_run_time(directive.name, value)
             .map_err(|error| CommandError::err(error.config_set_text()))?;
     }
+    let appendonly = changed.appendonly;
     *call.node.config_mut() = changed;
+    persistence::set_appendonly(call.node, appendonly);
     Ok(Reply::OK)
 }
 

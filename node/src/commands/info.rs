@@ -9,6 +9,7 @@ use super::follows_master;
 use super::server::replica_host;
 use super::spec::{Categories, Flags, Spec, command, numbered};
 use crate::node::Node;
+use crate::persistence;
 use crate::replication::{self, LinkState, ReplicaState};
 use crate::reply::Reply;
 
@@ -153,9 +154,9 @@ fn human(bytes: u64) -> String {
 }
 
 fn persistence(node: &Node, out: &mut Fields) {
-    out.put("loading", 0);
-    out.put("async_loading", 0);
-    out.put("aof_enabled", u8::from(node.config.appendonly));
+    for (name, value) in persistence::info(node) {
+        out.put(name, value);
+    }
 }
 
 fn stats(node: &Node, out: &mut Fields) {

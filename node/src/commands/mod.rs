@@ -16,6 +16,7 @@ mod info;
 mod introspection;
 mod keyspace;
 mod redirect;
+mod saving;
 mod server;
 mod spec;
 mod strings;
@@ -34,6 +35,7 @@ use crate::config::MaxmemoryPolicy;
 use crate::ids::ClientId;
 use crate::input::CommandLine;
 use crate::node::Node;
+use crate::persistence;
 use crate::replication::{self, LinkState};
 use crate::reply::Reply;
 use crate::store::Place;
@@ -46,6 +48,7 @@ static FAMILIES: &[&[Spec]] = &[
     connection::COMMANDS,
     client::COMMANDS,
     server::COMMANDS,
+    saving::COMMANDS,
     info::COMMANDS,
     config::COMMANDS,
     debug::COMMANDS,
@@ -132,6 +135,12 @@ fn check(
     let writes = spec.flags.contains(Flags::WRITE);
     if spec.flags.contains(Flags::DENYOOM) && is_out_of_memory(node) {
         return Err(CommandError::OUT_OF_MEMORY);
+    }
+    if node.persistence.is_troubled()
+        && (writes || spec.name == "ping")
+        && let Some(refusal) = node.persistence.refusal(&node.config)
+    {
+        return Err(CommandError::coded(refusal));
     }
     if writes && !has_good_replicas(node) {
         return Err(CommandError::NO_REPLICAS);
@@ -238,14 +247,37 @@ fn finish(node: &mut Node, client: ClientId, answer: Option<Reply>) {
 /// A master wraps what one command made of several in MULTI and EXEC; they are applied as they
 /// come.
 pub(crate) fn apply_from_master(node: &mut Node, command: &CommandLine) {
+    if let [mark] = &**command
+        && [b"multi".as_slice(), b"exec"].contains(&&*mark.to_ascii_lowercase())
+    {
+        persistence::append(node, command);
+        return;
+    }
     if let Lookup::Known(number, spec) = lookup(command)
         && spec.takes(command.len())
     {
-        call::run(node, Origin::Master, spec, command);
+        let Done { effect, .. } = call::run(node, Origin::Master, spec, command);
+        effect.append(node, command);
         let stats = &mut node.clients.stats;
         stats.commands += 1;
         stats.of(number).calls += 1;
     }
+}
+
+/// Runs a command of the append-only file; false if nobody knows it. It is obeyed as a master is.
+pub(crate) fn replay(node: &mut Node, command: &CommandLine) -> bool {
+    let Lookup::Known(_, spec) = lookup(command) else {
+        return false;
+    };
+    if spec.takes(command.len()) {
+        call::run(node, Origin::Master, spec, command);
+    }
+    true
+}
+
+/// Tells replicas of a key that a start left out because its time was over.
+pub(crate) fn tell_expired(node: &mut Node, key: &Word) {
+    replication::propagate(node, [call::fixed("DEL"), key.clone()]);
 }
 
 /// The commands' part of `serverCron`: pauses end, keys expire.

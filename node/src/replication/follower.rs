@@ -13,6 +13,7 @@ use crate::fact::Fact;
 use crate::ids::ReplicationId;
 use crate::input::{CommandLine, FromMaster, Snapshot};
 use crate::node::Node;
+use crate::persistence;
 use crate::reply::Reply;
 
 /// What a replica knows of its link to the master.
@@ -169,6 +170,7 @@ fn load(node: &mut Node, snapshot: &Snapshot) {
     };
     source::disconnect_replicas(node);
     node.store.load(&snapshot.entries);
+    let restarts_aof = node.persistence.appends();
     let replication = &mut node.replication;
     replication.id = id;
     replication.previous_id = ReplicationId::ZERO;
@@ -181,6 +183,9 @@ fn load(node: &mut Node, snapshot: &Snapshot) {
     send_ack(node);
     let keys = node.store.len() as u64;
     node.note(Fact::FullResyncDone { id, offset, keys });
+    if restarts_aof {
+        persistence::sync_began(node);
+    }
 }
 
 fn connected(node: &mut Node) {

@@ -92,6 +92,22 @@ impl Replication {
         self.id
     }
 
+    /// Running digest of the stream, for the checkers.
+    pub(crate) const fn stream_digest(&self) -> u64 {
+        self.digest
+    }
+
+    /// What a snapshot on disk tells of its place in a history, if that means anything to a
+    /// replica (`rdbPopulateSaveInfo`).
+    pub(crate) const fn saved_position(&self) -> Option<(ReplicationId, u64)> {
+        let is_fed = self.follower.is_none() && self.backlog.is_some();
+        if is_fed || self.has_history {
+            Some((self.id, self.offset))
+        } else {
+            None
+        }
+    }
+
     /// The history it forked from, and the first offset that is not common.
     pub(crate) fn previous(&self) -> (ReplicationId, Option<u64>) {
         (self.previous_id, self.forked_at)
@@ -152,6 +168,23 @@ pub(crate) fn offset(node: &Node) -> u64 {
         replication.offset
     } else {
         0
+    }
+}
+
+/// A file told of the history it was written in. A replica goes on with it; a master goes on
+/// under a new id, and whoever has the old one may follow (`loadDataFromDisk`).
+pub(crate) fn restore(node: &mut Node, id: ReplicationId, offset: u64, digest: u64) {
+    let is_master = node.cluster.myself().is_master();
+    let limit_bytes = node.config.repl_backlog_size_bytes;
+    let replication = &mut node.replication;
+    (replication.offset, replication.digest) = (offset, digest);
+    if is_master {
+        replication.previous_id = id;
+        replication.forked_at = Some(offset + 1);
+        replication.backlog = Some(Backlog::new(offset, limit_bytes));
+    } else {
+        replication.id = id;
+        replication.has_history = true;
     }
 }
 

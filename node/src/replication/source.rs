@@ -12,6 +12,7 @@ use crate::fact::Fact;
 use crate::ids::{ClientId, ReplicationId};
 use crate::input::{CommandLine, Snapshot};
 use crate::node::Node;
+use crate::persistence;
 use crate::reply::Reply;
 use crate::wire::resp::command_len;
 
@@ -57,8 +58,21 @@ impl Replica {
     }
 }
 
-/// Feeds a command to the stream (`replicationFeedSlaves`).
+/// Feeds a command that changed the keyspace to the append-only file and to the stream
+/// (`propagateNow`). What several commands make one transaction goes between `MULTI` and `EXEC`,
+/// which are fed in the same way.
 pub(crate) fn propagate(node: &mut Node, command: impl Into<CommandLine>) {
+    if !node.persistence.appends() {
+        feed_replicas(node, command);
+        return;
+    }
+    let command = command.into();
+    persistence::append(node, &command);
+    feed_replicas(node, command);
+}
+
+/// Feeds a command to the stream alone (`replicationFeedSlaves`).
+pub(super) fn feed_replicas(node: &mut Node, command: impl Into<CommandLine>) {
     let replication = &mut node.replication;
     let nobody_listens =
         replication.backlog.is_none() && !replication.replicas.values().any(Replica::is_attached);
@@ -115,7 +129,7 @@ pub(crate) const fn request_acks(node: &mut Node) {
 pub(super) fn ask_for_acks(node: &mut Node) {
     if node.replication.wants_acks && !clients::writes_paused(node) {
         node.replication.wants_acks = false;
-        propagate(node, ["REPLCONF", "GETACK", "*"].map(Word::from));
+        feed_replicas(node, ["REPLCONF", "GETACK", "*"].map(Word::from));
     }
 }
 
@@ -344,7 +358,7 @@ pub(super) fn cron(node: &mut Node) {
             let needs_select = node.replication.needs_select;
             // A ping goes to whatever database is selected: it needs no SELECT.
             node.replication.needs_select = false;
-            propagate(node, [Word::from_static(b"PING")]);
+            feed_replicas(node, [Word::from_static(b"PING")]);
             node.replication.needs_select = needs_select;
         }
     }

@@ -352,6 +352,12 @@ impl Cluster {
     fn carry_out(&mut self, host: usize, actions: Vec<Action>) {
         for action in actions {
             match action {
+                Action::Append { .. }
+                | Action::Rewrite(_)
+                | Action::Save(_)
+                | Action::StopAppending
+                | Action::Log { .. }
+                | Action::Exit => {}
                 Action::Persist { state, .. } => self.hosts[host].saved = Some(*state),
                 Action::ConnectLink { link, to } => self.connect_link(host, link, host_of(to)),
                 Action::SendBus { link, message } => {

@@ -51,6 +51,13 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
             }),
             Action::CloseMaster => self.close_owned(Owner::Master),
             Action::ToReplica { client, what } => self.send_to_replica(client, &what),
+            // Files of data are still to come.
+            Action::Append { .. }
+            | Action::Rewrite(_)
+            | Action::Save(_)
+            | Action::StopAppending
+            | Action::Log { .. }
+            | Action::Exit => {}
             Action::Note(fact) => self.observer.fact(self.clock.now(), fact),
         }
         Ok(())

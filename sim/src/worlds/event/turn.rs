@@ -170,6 +170,12 @@ impl Kernel {
                 | Action::ToMaster(_)
                 | Action::CloseMaster
                 | Action::ToReplica { .. }
+                | Action::Append { .. }
+                | Action::Rewrite(_)
+                | Action::Save(_)
+                | Action::StopAppending
+                | Action::Log { .. }
+                | Action::Exit
                 | Action::Persist { .. }) => host.held.push_back(action),
             }
         }
@@ -210,6 +216,12 @@ impl Kernel {
                 | Action::ToMaster(_)
                 | Action::CloseMaster
                 | Action::ToReplica { .. }
+                | Action::Append { .. }
+                | Action::Rewrite(_)
+                | Action::Save(_)
+                | Action::StopAppending
+                | Action::Log { .. }
+                | Action::Exit
                 | Action::Note(_)
                 | Action::Sleep { .. }) => self.send(node, action, &mut written),
             }
@@ -511,6 +523,13 @@ impl Kernel {
             Action::Note(fact) => self.recorder.borrow_mut().fact(self.now_us, node, fact),
             // Both were dealt with where they came up.
             Action::Persist { .. } | Action::Sleep { .. } => {}
+            // Nodes of a world have no files of data.
+            Action::Append { .. }
+            | Action::Rewrite(_)
+            | Action::Save(_)
+            | Action::StopAppending
+            | Action::Log { .. }
+            | Action::Exit => {}
         }
     }
 
