@@ -111,6 +111,13 @@ pub enum Action {
     Exit,
     /// Something worth recording happened.
     Note(Fact),
+    /// Write the configuration file anew (`CONFIG REWRITE`). Answered by
+    /// [`crate::Input::ConfigRewritten`]; only asked for if [`crate::Host::config_file`] names a
+    /// file.
+    RewriteConfig {
+        /// The client that asked.
+        client: ClientId,
+    },
 }
 
 /// What a replica sends to its master.

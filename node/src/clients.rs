@@ -1,11 +1,13 @@
 //! Clients: who is connected, who waits for what, and when writes are held back.
 
+mod idle;
 mod pause;
+mod session;
 mod stats;
 mod wait;
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::word::Word;
 
@@ -16,17 +18,20 @@ use crate::action::Action;
 use crate::commands::{self, Spec};
 use crate::fact::Fact;
 use crate::ids::ClientId;
-use crate::input::CommandLine;
+use crate::input::{ClientCut, CommandLine};
+use crate::log_words::LogLevel;
 use crate::node::Node;
 use crate::replication;
 use crate::reply::Reply;
 use crate::time::WallMillis;
 use crate::wire::resp::RespError;
 
+pub(crate) use self::idle::close_idle;
 use self::pause::Pauses;
 pub(crate) use self::pause::{
     PauseKind, PausePurpose, check_pause, pause, pause_writes, resume, resume_writes, writes_paused,
 };
+pub(crate) use self::session::Session;
 pub(crate) use self::stats::Stats;
 pub(crate) use self::wait::{Wait, note_wait, redirect_blocked, unblock_waiting, wait};
 
@@ -51,6 +56,8 @@ pub(crate) struct Clients {
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) peer: SocketAddr,
+    /// The address it reached this node at.
+    pub(crate) local: IpAddr,
     pub(crate) created: WallMillis,
     pub(crate) last_interaction: WallMillis,
     pub(crate) flags: ClientFlags,
@@ -60,6 +67,8 @@ pub(crate) struct Client {
     pub(crate) write_offset: u64,
     pub(crate) last_command: Option<&'static Spec>,
     pub(crate) labels: Option<Box<Labels>>,
+    /// What few clients ever have.
+    pub(crate) session: Option<Box<Session>>,
     blocked: Option<Blocked>,
     queue: VecDeque<Queued>,
 }
@@ -75,7 +84,7 @@ pub(crate) struct Labels {
 bitflags::bitflags! {
     /// What a client is and asked for (`CLIENT_*`).
     #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-    pub(crate) struct ClientFlags: u8 {
+    pub(crate) struct ClientFlags: u16 {
         /// The next command may go to a slot that is being imported.
         const ASKING = 1;
         /// It reads from replicas.
@@ -88,6 +97,10 @@ bitflags::bitflags! {
         const REPLY_SKIP_NEXT = 16;
         /// It wants no reply to this command.
         const REPLY_SKIP = 32;
+        /// It has to say the password first.
+        const UNAUTHENTICATED = 64;
+        /// It sees the commands of all clients.
+        const MONITOR = 128;
     }
 }
 
@@ -142,9 +155,10 @@ impl Clients {
 }
 
 impl Client {
-    fn new(peer: SocketAddr, now: WallMillis) -> Self {
+    fn new(peer: SocketAddr, local: IpAddr, now: WallMillis) -> Self {
         Self {
             peer,
+            local,
             created: now,
             last_interaction: now,
             flags: ClientFlags::empty(),
@@ -152,6 +166,7 @@ impl Client {
             write_offset: 0,
             last_command: None,
             labels: None,
+            session: None,
             blocked: None,
             queue: VecDeque::new(),
         }
@@ -193,11 +208,83 @@ impl Client {
     }
 }
 
-/// A client connected.
-pub(crate) fn accepted(node: &mut Node, client: ClientId, peer: SocketAddr) {
-    let new = Client::new(peer, node.wall());
+/// A client connected (`acceptCommonHandler`).
+pub(crate) fn accepted(node: &mut Node, client: ClientId, peer: SocketAddr, local: IpAddr) {
+    let connections = node.clients.len() + node.cluster.links().count();
+    let is_full = connections >= node.config.maxclients as usize;
+    let mut new = Client::new(peer, local, node.wall());
+    if node.config.requirepass.is_some() {
+        new.flags.insert(ClientFlags::UNAUTHENTICATED);
+    }
     node.clients.table.insert(client, new);
-    node.clients.stats.connections += 1;
+    let refusal = if is_full {
+        Some("ERR max number of clients + cluster connections reached")
+    } else if is_outside(node, peer) {
+        Some(DENIED)
+    } else {
+        None
+    };
+    match refusal {
+        Some(refusal) => {
+            node.clients.stats.rejected_connections += 1;
+            let reply = Reply::error(refusal);
+            let resp3 = false;
+            node.outbox.push(Action::Reply {
+                client,
+                reply,
+                resp3,
+            });
+            close(node, client);
+        }
+        None => node.clients.stats.connections += 1,
+    }
+}
+
+/// Whether a client has to say the password before anything else (`authRequired`).
+pub(crate) fn needs_password(node: &Node, client: &Client) -> bool {
+    node.config.requirepass.is_some() && client.flags.contains(ClientFlags::UNAUTHENTICATED)
+}
+
+/// Whether a client comes from another host although only this one is trusted
+/// (`protected-mode`).
+fn is_outside(node: &Node, peer: SocketAddr) -> bool {
+    let config = &node.config;
+    config.protected_mode && config.requirepass.is_none() && !peer.ip().to_canonical().is_loopback()
+}
+
+const DENIED: &str = "DENIED Redis is running in protected mode because protected mode is enabled \
+    and no password is set for the default user. In this mode connections are only accepted from \
+    the loopback interface. If you want to connect from external computers to Redis you may adopt \
+    one of the following solutions: 1) Just disable protected mode sending the command 'CONFIG \
+    SET protected-mode no' from the loopback interface by connecting to Redis from the same host \
+    the server is running, however MAKE SURE Redis is not publicly accessible from internet if you \
+    do so. Use CONFIG REWRITE to make this change permanent. 2) Alternatively you can just disable \
+    the protected mode by editing the Redis configuration file, and setting the protected mode \
+    option to 'no', and then restarting the server. 3) If you started the server manually just for \
+    testing, restart it with the '--protected-mode no' option. 4) Setup a an authentication \
+    password for the default user. NOTE: You only need to do one of the above things in order for \
+    the server to start accepting connections from the outside.";
+
+/// A client's connection was closed because it passed a limit.
+pub(crate) fn cut(node: &mut Node, client: ClientId, why: ClientCut) {
+    let described = commands::describe_client(node, client).unwrap_or_default();
+    let described = described.trim_end();
+    let line = match why {
+        ClientCut::Output => format!(
+            "Client {described} scheduled to be closed ASAP for overcoming of output buffer \
+             limits."
+        ),
+        ClientCut::Query(bytes) => format!(
+            "Closing client that reached max query buffer length: {described} (qbuf length: \
+             {bytes})"
+        ),
+    };
+    node.log(LogLevel::Warning, line);
+    if why == ClientCut::Output {
+        node.clients.stats.output_limit_disconnections += 1;
+    }
+    replication::replica_closed(node, client);
+    closed(node, client);
 }
 
 /// A client's connection ended.

@@ -5,6 +5,10 @@ mod directive;
 mod error;
 mod fields;
 mod file;
+mod host;
+mod output_limits;
+mod renames;
+mod rewrite;
 mod special;
 mod suggest;
 mod table;
@@ -22,6 +26,10 @@ use directive::Reason;
 pub use directive::{Change, Directive, Setting, Values, memory_bytes};
 pub use error::DirectiveError;
 pub use file::{ConfigFileError, Warning, WarningKind};
+pub use host::Host;
+pub use output_limits::{ClientClass, OutputLimit, OutputLimits};
+pub use renames::Renames;
+pub use rewrite::quoted;
 
 /// What the bus port is above the client port (`CLUSTER_PORT_INCR`).
 const BUS_PORT_OFFSET: u16 = 10_000;
@@ -155,6 +163,12 @@ pub struct Config {
     pub logfile: Box<str>,
     /// `loglevel`.
     pub loglevel: LogLevel,
+    /// `client-output-buffer-limit`.
+    pub client_output_buffer_limit: OutputLimits,
+    /// `rename-command`.
+    pub renames: Renames,
+    /// The process around the node. No directive: whoever starts a node says it.
+    pub host: Host,
     /// Every other directive that was set.
     pub settings: Settings,
 }
@@ -250,6 +264,9 @@ impl Default for Config {
             pidfile: None,
             logfile: "".into(),
             loglevel: LogLevel::Notice,
+            client_output_buffer_limit: OutputLimits::default(),
+            renames: Renames::default(),
+            host: Host::default(),
             settings: Settings::default(),
         }
     }
@@ -334,7 +351,16 @@ impl Config {
         set.unwrap_or_else(|| directive.default_setting())
     }
 
-    fn text_of(&self, name: &str) -> String {
+    /// The number a directive is set to; 0 if it is no number.
+    pub(crate) fn number_of(&self, name: &str) -> i64 {
+        match self.setting(name) {
+            Some(Setting::Number(number)) => number,
+            Some(Setting::Flag(_) | Setting::Bytes(_) | Setting::Text(_) | Setting::Words(_))
+            | None => 0,
+        }
+    }
+
+    pub(crate) fn text_of(&self, name: &str) -> String {
         self.get(name).unwrap_or_default()
     }
 
@@ -354,6 +380,24 @@ impl Config {
             allowed: directive.allowed_beside(&reason),
             reason,
         })
+    }
+
+    /// The client port that others are told (`deriveAnnouncedPorts`).
+    #[must_use]
+    pub const fn announced_port(&self) -> u16 {
+        match self.cluster_announce_port {
+            0 => self.port,
+            port => port,
+        }
+    }
+
+    /// The bus port that others are told.
+    #[must_use]
+    pub const fn announced_bus_port(&self) -> u16 {
+        match self.cluster_announce_bus_port {
+            0 => self.bus_port,
+            port => port,
+        }
     }
 
     /// Sets the bus port that follows from `port` and `cluster-port`.

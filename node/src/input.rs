@@ -65,6 +65,24 @@ pub enum Input {
         client: ClientId,
         /// The remote address.
         peer: SocketAddr,
+        /// The address it reached this node at.
+        local: IpAddr,
+    },
+    /// A client is cut off: too much waits to leave for it (`client-output-buffer-limit`), or it
+    /// sent too much that makes no command (`client-query-buffer-limit`). Its connection is
+    /// closed already.
+    ClientCut {
+        /// The client.
+        client: ClientId,
+        /// Why.
+        why: ClientCut,
+    },
+    /// The configuration file was written anew, or was not.
+    ConfigRewritten {
+        /// The client that asked.
+        client: ClientId,
+        /// How it went.
+        result: ConfigRewrite,
     },
     /// A client sent a command.
     Command {
@@ -94,6 +112,24 @@ pub enum Input {
     Disk(FromDisk),
     /// The process is asked to end (`SIGTERM`). It does so by [`crate::Action::Exit`].
     Terminate,
+}
+
+/// Which limit a client passed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ClientCut {
+    /// Too much waits to leave.
+    Output,
+    /// Too much arrived, these bytes.
+    Query(usize),
+}
+
+/// How `CONFIG REWRITE` went.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ConfigRewrite {
+    /// The file says what is in force.
+    Done,
+    /// It was left as it is, for this reason.
+    Failed(Box<str>),
 }
 
 /// Why a bus link is down.

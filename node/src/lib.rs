@@ -44,8 +44,9 @@ mod word;
 pub use action::{Action, ToMaster, ToReplica};
 pub use cluster::{ClusterState, Link, MYSELF, Peer, PeerIndex, Report};
 pub use config::{
-    AppendFsync, Change, Config, ConfigFileError, Directive, DirectiveError, EndpointType,
-    MaxmemoryPolicy, SavePoint, Setting, Settings, Values, Warning, WarningKind, memory_bytes,
+    AppendFsync, Change, ClientClass, Config, ConfigFileError, Directive, DirectiveError,
+    EndpointType, Host, MaxmemoryPolicy, OutputLimit, OutputLimits, Renames, SavePoint, Setting,
+    Settings, Values, Warning, WarningKind, memory_bytes, quoted,
 };
 pub use engine::{Bug, Engine, Quirk};
 pub use fact::{
@@ -53,7 +54,9 @@ pub use fact::{
     RoleChange, SlotChange, SlotMigration, StateReason, VoteRefusal, write_digest,
 };
 pub use ids::{ClientId, InvalidId, LinkId, NodeId, ReplicationId};
-pub use input::{CommandLine, FromMaster, Input, LinkFailure, Snapshot, SnapshotEntry};
+pub use input::{
+    ClientCut, CommandLine, ConfigRewrite, FromMaster, Input, LinkFailure, Snapshot, SnapshotEntry,
+};
 pub use log_words::LogLevel;
 pub use message::{
     Address, Body, Gossip, Header, Message, MessageFlags, MessageKind, NodeFlags, Ping,

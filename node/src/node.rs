@@ -4,10 +4,12 @@ use crate::action::Action;
 use crate::clients::{self, Clients};
 use crate::cluster::ClusterState;
 use crate::commands;
-use crate::config::Config;
+use crate::config::{ClientClass, Config};
 use crate::engine::{Bug, Quirk};
 use crate::fact::Fact;
+use crate::ids::ClientId;
 use crate::input::Input;
+use crate::log_words::LogLevel;
 use crate::nodes_conf::SavedState;
 use crate::persistence::{self, Persistence};
 use crate::random::{Randomness, Seed};
@@ -115,6 +117,7 @@ impl Node {
             Some(saved) => restore::cluster(&config, saved, random.names.number(), now.wall)?,
             None => restore::fresh(&config, &mut random, now.wall),
         };
+        (cluster.myself_mut().hostname).clone_from(&config.announce_hostname);
         if config.engine.has(Quirk::SoleMasterMarksFail) {
             // Nobody is the only master before the masters were counted (`clusterInit`).
             cluster.size = 0;
@@ -159,7 +162,15 @@ impl Node {
             Input::BadPacket { link: _, error } => self.note(Fact::BadPacket {
                 error: error.to_string().into(),
             }),
-            Input::ClientAccepted { client, peer } => clients::accepted(self, client, peer),
+            Input::ClientAccepted {
+                client,
+                peer,
+                local,
+            } => clients::accepted(self, client, peer, local),
+            Input::ClientCut { client, why } => clients::cut(self, client, why),
+            Input::ConfigRewritten { client, result } => {
+                commands::config_rewritten(self, client, result);
+            }
             Input::Command {
                 client,
                 command,
@@ -207,6 +218,25 @@ impl Node {
         &self.config
     }
 
+    /// Which limits of output a client has.
+    #[must_use]
+    pub fn client_class(&self, client: ClientId) -> ClientClass {
+        if self.replication.is_replica(client) {
+            ClientClass::Replica
+        } else if (self.clients.get(client)).is_some_and(clients::Client::is_subscribed) {
+            ClientClass::PubSub
+        } else {
+            ClientClass::Normal
+        }
+    }
+
+    /// Whether a client has said the password, or need not.
+    #[must_use]
+    pub fn is_authenticated(&self, client: ClientId) -> bool {
+        let client = self.clients.get(client);
+        client.is_some_and(|client| !clients::needs_password(self, client))
+    }
+
     /// Changes the configuration, as `CONFIG SET` does.
     pub(crate) const fn config_mut(&mut self) -> &mut Config {
         &mut self.config
@@ -234,6 +264,12 @@ impl Node {
     /// Takes the actions that cannot wait.
     pub(crate) fn take_immediate(&mut self) -> Vec<Action> {
         std::mem::take(&mut self.immediate)
+    }
+
+    /// Has a line written to the server's log.
+    pub(crate) fn log(&mut self, level: LogLevel, line: impl Into<Box<str>>) {
+        let line = line.into();
+        self.immediate(Action::Log { level, line });
     }
 
     pub(crate) fn has_bug(&self, bug: Bug) -> bool {

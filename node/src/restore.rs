@@ -222,11 +222,11 @@ fn config_epoch_shown(cluster: &ClusterState, peer: &Peer) -> u64 {
     }
 }
 
-fn own_address(config: &Config, known: Option<std::net::IpAddr>) -> Address {
+pub(crate) fn own_address(config: &Config, known: Option<std::net::IpAddr>) -> Address {
     Address {
         ip: config.announce_ip.or(known),
-        port: config.port,
-        bus_port: config.bus_port,
+        port: config.announced_port(),
+        bus_port: config.announced_bus_port(),
     }
 }
 

@@ -95,6 +95,7 @@ impl Lone {
         let mut wanted = Config {
             announce_ip: Some(ip(myself)),
             cluster_node_timeout_ms: TIMEOUT_MS,
+            protected_mode: false,
             ..Config::default()
         };
         config(&mut wanted);
@@ -499,7 +500,11 @@ impl Lone {
     fn command(&mut self, line: &str) {
         let client = ClientId(1);
         let peer = std::net::SocketAddr::new(ip(200), 50_000);
-        self.input(Input::ClientAccepted { client, peer });
+        self.input(Input::ClientAccepted {
+            client,
+            peer,
+            local: ip(0),
+        });
         let words = line.split(' ').map(|word| word.as_bytes());
         let command: Vec<redrill_node::Word> =
             words.map(redrill_node::Word::copy_from_slice).collect();

@@ -167,6 +167,13 @@ impl Control {
         }
     }
 
+    /// The clients for which at least so many bytes wait.
+    pub(crate) fn slow_clients(&self, bytes: usize) -> Vec<ClientId> {
+        let queued = self.0.queued.borrow();
+        let slow = queued.clients.iter().filter(|&(_, &len)| len >= bytes);
+        slow.map(|(&client, _)| client).collect()
+    }
+
     /// How often the process was frozen: a poll during which it grows was interrupted.
     pub(crate) fn freezes(&self) -> u64 {
         self.0.freezes.get()

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io;
+use std::path::Path;
 
 /// How a file's content is replaced.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,4 +34,15 @@ pub trait Disk: 'static {
         replace: Replace,
         sync: bool,
     ) -> impl Future<Output = io::Result<()>>;
+
+    /// Replaces the text of the file `path` by what `edit` makes of it, durably and in one step;
+    /// a file that is not there is empty.
+    ///
+    /// # Errors
+    /// If the file cannot be read or replaced; it is as it was then. A disk that holds nothing but
+    /// the state file cannot.
+    fn rewrite(&self, path: &Path, edit: &mut dyn FnMut(&str) -> String) -> io::Result<()> {
+        let _ = (path, edit);
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }

@@ -2,6 +2,7 @@
 
 mod carry_out;
 mod descriptors;
+mod limits;
 mod poll;
 mod timer;
 
@@ -9,7 +10,9 @@ use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 
-use redrill_node::{Action, Bug, Config, ConfigError, Input, Node, SavedState, Seed, nodes_conf};
+use redrill_node::{
+    Action, Bug, Config, ConfigError, Input, LogLevel, Node, SavedState, Seed, nodes_conf,
+};
 
 use crate::clock::Clock;
 use crate::control::{Control, Ending};
@@ -18,6 +21,7 @@ use crate::network::Network;
 use crate::observer::Observer;
 use crate::ready::{ReadyList, Token};
 use descriptors::{Descriptors, Kind};
+use limits::Limits;
 use timer::Timer;
 
 /// The most one read takes off a connection, bytes.
@@ -124,6 +128,10 @@ struct EventLoop<N: Network, C, D, O> {
     /// Links accepted have odd numbers; the node gives even ones to those it opens.
     next_accepted_link: u64,
     last_client: u64,
+    /// What clients may ask for, as of the last turn.
+    limits: Limits,
+    /// What the node is to be told of what it asked for.
+    answers: Vec<Input>,
     /// Connections with something to flush.
     dirty: Vec<Token>,
     // Kept for their memory.
@@ -194,6 +202,8 @@ where
         turn: 0,
         next_accepted_link: 1,
         last_client: 0,
+        limits: Limits::default(),
+        answers: Vec::new(),
         dirty: Vec::new(),
         actions: Vec::new(),
         reported: Vec::new(),
@@ -218,6 +228,11 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
         let timeout_us = self.until_next_wake_us();
         self.input(Input::TurnEnd).await?;
         self.flush();
+        if self.turn == 0 {
+            let ready = "Ready to accept connections";
+            self.observer.log(self.clock.now(), LogLevel::Notice, ready);
+        }
+        self.limits = self.control.with_node(Limits::of).unwrap_or_default();
         if self.control.ending() == Some(Ending::Stop) {
             return Err(Stop::Stopped);
         }
@@ -225,6 +240,7 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
         self.poll_and_read(ends_at).await?;
         if self.until_next_wake_us() == 0 {
             self.input(Input::Wake).await?;
+            self.cut_slow_readers().await?;
         }
         Ok(())
     }

@@ -22,4 +22,4 @@ pub use disk::{Disk, Replace};
 pub use event_loop::{Ended, ServeError, Server, serve};
 pub use network::{Accepted, Listener, Network, Stream};
 pub use observer::{NoObserver, Observer};
-pub use tokio_net::{BindAddress, FileDisk, TokioClock, TokioListener, TokioNetwork};
+pub use tokio_net::{BindAddress, FileDisk, TokioClock, TokioListener, TokioNetwork, os_words};

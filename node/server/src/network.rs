@@ -66,4 +66,14 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {
     /// # Errors
     /// If the connection is no more.
     fn set_nodelay(&mut self, nodelay: bool) -> io::Result<()>;
+
+    /// Has the kernel find out after `interval_s` of silence whether the other side is still
+    /// there (`SO_KEEPALIVE`). A network without kernels does nothing.
+    ///
+    /// # Errors
+    /// If the connection is no more.
+    fn set_keepalive(&mut self, interval_s: u32) -> io::Result<()> {
+        let _ = interval_s;
+        Ok(())
+    }
 }

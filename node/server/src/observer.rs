@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use redrill_node::wire::bus::BusError;
 use redrill_node::wire::resp::RespError;
-use redrill_node::{ClientId, Fact, LinkFailure, LinkId, Mono, Now};
+use redrill_node::{ClientId, Fact, LinkFailure, LinkId, LogLevel, Mono, Now};
 
 /// Watches a server. Every method does nothing unless it is overridden.
 ///
@@ -14,6 +14,11 @@ pub trait Observer: 'static {
     /// The node noted a fact.
     fn fact(&self, at: Now, fact: Fact) {
         let _ = (at, fact);
+    }
+
+    /// Something for the server's log alone.
+    fn log(&self, at: Now, level: LogLevel, line: &str) {
+        let _ = (at, level, line);
     }
 
     /// The state file was read at start; `None` if there was none.
@@ -66,6 +71,10 @@ impl Observer for NoObserver {}
 impl<O: Observer + ?Sized> Observer for std::rc::Rc<O> {
     fn fact(&self, at: Now, fact: Fact) {
         (**self).fact(at, fact);
+    }
+
+    fn log(&self, at: Now, level: LogLevel, line: &str) {
+        (**self).log(at, level, line);
     }
 
     fn state_loaded(&self, at: Now, content: Option<&[u8]>) {

@@ -64,6 +64,13 @@ impl<S: Stream> Pipe<S> {
         }
     }
 
+    /// Sets `SO_KEEPALIVE`. If the connection is over, the next read tells.
+    pub(crate) fn set_keepalive(&mut self, interval_s: u32) {
+        if let Err(error) = self.stream.set_keepalive(interval_s) {
+            tracing::debug!(%error, "SO_KEEPALIVE could not be set");
+        }
+    }
+
     /// Reads once, up to the length of `scratch`, onto the end of the input.
     pub(crate) fn read(&mut self, scratch: &mut [u8]) -> Read {
         match self.ahead.take() {

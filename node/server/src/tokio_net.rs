@@ -1,15 +1,16 @@
 //! The real thing: TCP and clocks by tokio, the state file on a file system.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::future::Future;
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::task::{Context, Poll};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use redrill_node::{Mono, Now, WallMillis};
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::clock::Clock;
@@ -62,7 +63,10 @@ impl Network for TokioNetwork {
                 Err(error) if bind.optional && may_be_missing(&error) => {
                     tracing::warn!(%error, ip = %bind.ip, port, "could not listen");
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    let problem = format!("{bind}:{port}: bind: {}", os_words(&error));
+                    return Err(io::Error::new(error.kind(), problem));
+                }
             }
         }
         if listeners.is_empty() {
@@ -92,6 +96,26 @@ fn listen(at: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
     socket.set_nonblocking(true)?;
     TcpListener::from_std(socket.into())
+}
+
+/// What went wrong, as the system's C library says it.
+#[must_use]
+pub fn os_words(error: &io::Error) -> String {
+    let said = error.to_string();
+    match said.find(" (os error") {
+        Some(end) => said[..end].to_owned(),
+        None => said,
+    }
+}
+
+impl fmt::Display for BindAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.ip {
+            IpAddr::V4(ip) if ip.is_unspecified() => formatter.write_str("*"),
+            IpAddr::V6(ip) if ip.is_unspecified() => formatter.write_str("::*"),
+            ip => ip.fmt(formatter),
+        }
+    }
 }
 
 /// Whether a host without this address, or without its family, says so.
@@ -128,6 +152,16 @@ impl Listener for TokioListener {
 impl Stream for TcpStream {
     fn set_nodelay(&mut self, nodelay: bool) -> io::Result<()> {
         TcpStream::set_nodelay(self, nodelay)
+    }
+
+    /// Probes begin after the interval and come three times as often then (`anetKeepAlive`).
+    fn set_keepalive(&mut self, interval_s: u32) -> io::Result<()> {
+        let idle = Duration::from_secs(interval_s.into());
+        let probes = TcpKeepalive::new()
+            .with_time(idle)
+            .with_interval(Duration::from_secs((interval_s / 3).max(1).into()))
+            .with_retries(3);
+        SockRef::from(&*self).set_tcp_keepalive(&probes)
     }
 }
 
@@ -187,26 +221,27 @@ impl FileDisk {
     pub const fn new(path: PathBuf) -> Self {
         Self { path }
     }
+}
 
-    fn replace(&self, content: &[u8], sync: bool) -> io::Result<()> {
-        let mut aside = self.path.clone().into_os_string();
-        aside.push(format!(".tmp-{}", std::process::id()));
-        let aside = PathBuf::from(aside);
-        let written = write(&aside, content, sync).and_then(|()| fs::rename(&aside, &self.path));
-        if written.is_err() {
-            // What is left of it would only take room; the first error is the one to tell.
-            let _ = fs::remove_file(&aside);
-        }
-        written?;
-        if sync {
-            let directory = match self.path.parent() {
-                Some(directory) if !directory.as_os_str().is_empty() => directory,
-                Some(_) | None => Path::new("."),
-            };
-            File::open(directory)?.sync_all()?;
-        }
-        Ok(())
+/// Replaces a file's content in one step.
+fn replace_file(path: &Path, content: &[u8], sync: bool) -> io::Result<()> {
+    let mut aside = path.to_path_buf().into_os_string();
+    aside.push(format!(".tmp-{}", std::process::id()));
+    let aside = PathBuf::from(aside);
+    let written = write(&aside, content, sync).and_then(|()| fs::rename(&aside, path));
+    if written.is_err() {
+        // What is left of it would only take room; the first error is the one to tell.
+        let _ = fs::remove_file(&aside);
     }
+    written?;
+    if sync {
+        let directory = match path.parent() {
+            Some(directory) if !directory.as_os_str().is_empty() => directory,
+            Some(_) | None => Path::new("."),
+        };
+        File::open(directory)?.sync_all()?;
+    }
+    Ok(())
 }
 
 impl Disk for FileDisk {
@@ -220,9 +255,18 @@ impl Disk for FileDisk {
 
     async fn save(&self, content: Vec<u8>, replace: Replace, sync: bool) -> io::Result<()> {
         match replace {
-            Replace::Atomic => self.replace(&content, sync),
+            Replace::Atomic => replace_file(&self.path, &content, sync),
             Replace::InPlace => write(&self.path, &content, sync),
         }
+    }
+
+    fn rewrite(&self, path: &Path, edit: &mut dyn FnMut(&str) -> String) -> io::Result<()> {
+        let old = match fs::read_to_string(path) {
+            Ok(old) => old,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(error),
+        };
+        replace_file(path, edit(&old).as_bytes(), true)
     }
 }
 

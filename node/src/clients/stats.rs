@@ -13,6 +13,8 @@ const RATE_SAMPLES: usize = 16;
 pub(crate) struct Stats {
     /// When the node started; 0 until the first cron.
     pub(crate) connections: u64,
+    pub(crate) rejected_connections: u64,
+    pub(crate) output_limit_disconnections: u64,
     pub(crate) commands: u64,
     pub(crate) input_bytes: u64,
     pub(crate) keyspace_hits: u64,

@@ -1,6 +1,7 @@
 //! `CLIENT`: what the node knows of its clients (`networking.c`).
 
 use std::borrow::Cow;
+use std::net::SocketAddr;
 
 use crate::word::Word;
 
@@ -11,7 +12,6 @@ use super::spec::{Categories, Flags, Spec, command, container, quiet_command};
 use crate::clients::{self, Client, ClientFlags, PauseKind, PausePurpose};
 use crate::ids::ClientId;
 use crate::node::Node;
-use crate::nodes_conf::ip_text;
 use crate::reply::Reply;
 use crate::time::WallMillis;
 use crate::wire::resp::string_to_i64;
@@ -359,7 +359,7 @@ fn client_id(word: &Word) -> Result<ClientId, CommandError> {
 
 /// A line of `CLIENT LIST` (`catClientInfoString`). Buffers belong to the shell: their sizes read
 /// zero here.
-fn description(node: &Node, id: ClientId) -> Option<String> {
+pub(crate) fn description(node: &Node, id: ClientId) -> Option<String> {
     let client = node.clients.get(id)?;
     let now = node.wall();
     let seconds = |since: WallMillis| now.since_ms(since).max(0) / 1000;
@@ -392,7 +392,7 @@ fn description(node: &Node, id: ClientId) -> Option<String> {
          tot-mem=0 events=r cmd={} user=default redir=-1 resp={}{library}{version}\n",
         id.0,
         client.peer,
-        local_address(node),
+        local_address(node, client),
         client.name().map_or(Cow::default(), |name| text(name)),
         seconds(client.created),
         seconds(client.last_interaction),
@@ -401,10 +401,9 @@ fn description(node: &Node, id: ClientId) -> Option<String> {
     ))
 }
 
-/// Where clients reach this node, as far as it knows.
-fn local_address(node: &Node) -> String {
-    let ip = ip_text(node.cluster.myself().address.ip);
-    format!("{ip}:{}", node.config.port)
+/// Where a client reached this node.
+fn local_address(node: &Node, client: &Client) -> SocketAddr {
+    SocketAddr::new(client.local, node.config.port)
 }
 
 /// Which clients `CLIENT KILL` means.
@@ -499,7 +498,7 @@ impl Victims {
         let local = self
             .local_address
             .as_ref()
-            .is_none_or(|address| *address == *local_address(node));
+            .is_none_or(|address| *address == *local_address(node, client).to_string());
         address
             && local
             && self.id.is_none_or(|wanted| wanted == id.0)

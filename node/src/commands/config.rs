@@ -4,10 +4,17 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::call::Call;
+use super::config_apply as apply;
 use super::error::{CommandError, Outcome, text};
 use super::glob;
-use super::spec::{Flags, Spec, command, container};
+use super::spec::{Flags, Spec, command, container, quiet_command};
+use crate::action::Action;
+use crate::clients;
 use crate::config::{Change, Config, Directive};
+use crate::ids::ClientId;
+use crate::input::ConfigRewrite;
+use crate::log_words::LogLevel;
+use crate::node::Node;
 use crate::persistence;
 use crate::reply::Reply;
 
@@ -28,7 +35,7 @@ const SUBCOMMANDS: &[Spec] = &[
         "2.0.0",
         "Sets the counters of INFO to zero.",
     ),
-    command("config|rewrite", 2, OPERATOR, rewrite).about(
+    quiet_command("config|rewrite", 2, OPERATOR, rewrite).about(
         "server",
         "2.8.0",
         "Writes the configuration file anew.",
@@ -96,14 +103,23 @@ fn set(call: &mut Call<'_>) -> Outcome {
         directives.push(directive);
     }
     let mut changed = call.node.config.clone();
+    for (directive, [name, value]) in directives.iter().zip(&pairs) {
+        if apply::needs_new_sockets(&call.node.config, directive.name, value) {
+            return Err(failed(
+                name,
+                "Unable to listen on this port. Check server logs.",
+            ));
+        }
+    }
     for (directive, [_, value]) in directives.iter().zip(&pairs) {
         changed
             .set_at_run_time(directive.name, value)
             .map_err(|error| CommandError::err(error.config_set_text()))?;
     }
     let appendonly = changed.appendonly;
-    *call.node.config_mut() = changed;
+    let before = std::mem::replace(call.node.config_mut(), changed);
     persistence::set_appendonly(call.node, appendonly);
+    apply::changes(call.node, &before);
     Ok(Reply::OK)
 }
 
@@ -133,9 +149,30 @@ fn resetstat(call: &mut Call<'_>) -> Outcome {
     Ok(Reply::OK)
 }
 
-/// A node has no files of its own: whoever started it keeps its configuration.
-fn rewrite(_: &mut Call<'_>) -> Outcome {
-    Err(CommandError::fixed(
-        "ERR The server is running without a config file",
-    ))
+/// The process around the node has the file; it answers with [`crate::Input::ConfigRewritten`].
+fn rewrite(call: &mut Call<'_>) -> Result<Option<Reply>, CommandError> {
+    if call.node.config.host.config_file.is_none() {
+        return Err(CommandError::fixed(
+            "ERR The server is running without a config file",
+        ));
+    }
+    if let Some(client) = call.client() {
+        call.node.immediate(Action::RewriteConfig { client });
+    }
+    Ok(None)
+}
+
+/// The configuration file was written anew, or was not.
+pub(crate) fn rewritten(node: &mut Node, client: ClientId, result: ConfigRewrite) {
+    let reply = match result {
+        ConfigRewrite::Done => {
+            node.log(LogLevel::Warning, "CONFIG REWRITE executed with success.");
+            Reply::OK
+        }
+        ConfigRewrite::Failed(why) => {
+            node.log(LogLevel::Warning, format!("CONFIG REWRITE failed: {why}"));
+            CommandError::err(format_args!("Rewriting config file: {why}")).into()
+        }
+    };
+    clients::reply(node, client, reply);
 }

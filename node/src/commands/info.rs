@@ -165,7 +165,7 @@ fn stats(node: &Node, out: &mut Fields) {
     out.put("total_commands_processed", stats.commands);
     out.put("instantaneous_ops_per_sec", stats.commands_per_s());
     out.put("total_net_input_bytes", stats.input_bytes);
-    out.put("rejected_connections", 0);
+    out.put("rejected_connections", stats.rejected_connections);
     out.put("sync_full", replication.full_syncs);
     out.put("sync_partial_ok", replication.partial_syncs);
     out.put("sync_partial_err", replication.refused_partial_syncs);

@@ -7,6 +7,7 @@ mod cluster;
 mod cluster_slots;
 mod cluster_text;
 mod config;
+mod config_apply;
 mod connection;
 mod debug;
 mod error;
@@ -26,10 +27,12 @@ mod tests;
 use crate::word::Word;
 
 use self::call::{Done, Origin};
+pub(crate) use self::client::description as describe_client;
+pub(crate) use self::config::rewritten as config_rewritten;
 use self::error::CommandError;
 use self::redirect::Route;
-pub(crate) use self::spec::{CommandNumber, Spec};
-use self::spec::{Flags, Lookup, lookup};
+pub(crate) use self::spec::{CommandNumber, Flags, Spec, own_name};
+use self::spec::{Lookup, lookup, lookup_renamed};
 use crate::clients::{self, PauseKind};
 use crate::config::MaxmemoryPolicy;
 use crate::ids::ClientId;
@@ -75,7 +78,11 @@ pub(crate) fn process(node: &mut Node, client: ClientId, words: CommandLine) {
         clients::close(node, client);
         return;
     }
-    let found = lookup(&words);
+    let found = if node.config.renames.is_empty() {
+        lookup(&words)
+    } else {
+        lookup_renamed(&node.config.renames, &words)
+    };
     if let Some(sender) = node.clients.get_mut(client) {
         sender.last_command = found.spec();
     }
@@ -253,7 +260,12 @@ pub(crate) fn apply_from_master(node: &mut Node, command: &CommandLine) {
         persistence::append(node, command);
         return;
     }
-    if let Lookup::Known(number, spec) = lookup(command)
+    let found = if node.config.renames.is_empty() {
+        lookup(command)
+    } else {
+        lookup_renamed(&node.config.renames, command)
+    };
+    if let Lookup::Known(number, spec) = found
         && spec.takes(command.len())
     {
         let Done { effect, .. } = call::run(node, Origin::Master, spec, command);
@@ -284,6 +296,7 @@ pub(crate) fn tell_expired(node: &mut Node, key: &Word) {
 pub(crate) fn cron(node: &mut Node) {
     let now = node.wall();
     node.clients.stats.sample(now);
+    clients::close_idle(node);
     if clients::check_pause(node) || follows_master(node) || node.clients.active_expiry_off {
         return;
     }

@@ -83,7 +83,12 @@ fn role(call: &mut Call<'_>) -> Outcome {
         None => "none",
         Some(LinkState::Connect) => "connect",
         Some(LinkState::Connecting) => "connecting",
-        Some(LinkState::Greeted | LinkState::Introduced(_) | LinkState::Asked) => "handshake",
+        Some(
+            LinkState::Greeted
+            | LinkState::Authenticating
+            | LinkState::Introduced(_)
+            | LinkState::Asked,
+        ) => "handshake",
         Some(LinkState::Transfer) => "sync",
         Some(LinkState::Connected) => "connected",
     };

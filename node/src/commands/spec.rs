@@ -9,6 +9,7 @@ use rustc_hash::FxBuildHasher;
 
 use super::call::Call;
 use super::error::{CommandError, Outcome};
+use crate::config::Renames;
 use crate::reply::Reply;
 
 bitflags::bitflags! {
@@ -305,6 +306,25 @@ pub(crate) fn lookup(words: &[impl AsRef<[u8]>]) -> Lookup {
         .map_or(Lookup::UnknownSubcommand, |(number, _, &spec)| {
             Lookup::Known(number, spec)
         })
+}
+
+/// Finds what a command line names where commands were renamed.
+pub(crate) fn lookup_renamed(renames: &Renames, words: &[Word]) -> Lookup {
+    let name = words.first().map(AsRef::as_ref).unwrap_or_default();
+    let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+    let Some(own) = renames.resolve(&name) else {
+        return Lookup::Unknown;
+    };
+    match words.get(1) {
+        Some(second) => lookup(&[own.as_bytes(), second]),
+        None => lookup(&[own.as_bytes()]),
+    }
+}
+
+/// The name in lower case of a command, not of a subcommand; `None` if there is no such command.
+pub(crate) fn own_name(name: &[u8]) -> Option<&'static str> {
+    let known = by_full_name(name).map(|spec| spec.name);
+    known.filter(|name| !name.contains('|'))
 }
 
 /// The command of a full name such as `cluster|nodes`.

@@ -71,6 +71,7 @@ fn fresh(config: Config) -> Lone {
         port: 7000,
         bus_port: 17000,
         repl_diskless_sync_delay_s: 0,
+        protected_mode: false,
         ..config
     };
     let node = Node::new(config, Seed([7; 32]), None, now).unwrap();
@@ -81,7 +82,12 @@ fn fresh(config: Config) -> Lone {
     };
     for client in [ALICE, BOB, REPLICA] {
         let peer = format!("10.9.9.{}:5000", client.0).parse().unwrap();
-        lone.give(Input::ClientAccepted { client, peer });
+        let local = [10, 0, 0, 1].into();
+        lone.give(Input::ClientAccepted {
+            client,
+            peer,
+            local,
+        });
     }
     lone
 }

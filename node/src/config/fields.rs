@@ -1,7 +1,8 @@
 //! Which directives are fields of [`Config`]. The others are kept as [`super::Settings`].
 
 use super::{
-    AppendFsync, Config, EndpointType, LogLevel, MaxmemoryPolicy, Reason, SavePoint, Setting,
+    AppendFsync, Config, EndpointType, LogLevel, MaxmemoryPolicy, OutputLimits, Reason, SavePoint,
+    Setting,
 };
 
 /// How a directive is read from, and written to, a field.
@@ -232,6 +233,14 @@ static FIELDS: &[Field] = &[
     number!("maxclients", maxclients: u32),
     bytes!("proto-max-bulk-len", proto_max_bulk_len_bytes),
     bytes!("client-query-buffer-limit", client_query_buffer_limit_bytes),
+    Field {
+        name: "client-output-buffer-limit",
+        get: |config| Setting::Words(config.client_output_buffer_limit.words()),
+        set: |config, setting| {
+            config.client_output_buffer_limit = OutputLimits::from_words(words(setting));
+            Ok(())
+        },
+    },
     flag!("daemonize", daemonize),
     some_text!("pidfile", pidfile),
     text!("logfile", logfile),

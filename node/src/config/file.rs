@@ -58,9 +58,15 @@ pub enum WarningKind {
     /// The file it names is not read.
     #[error("the included file is not read")]
     Include,
-    /// It is about modules, users or renamed commands, which redrill has not.
-    #[error("redrill has no modules, users or renamed commands")]
+    /// It is about modules or users, which redrill has not.
+    #[error("redrill has no modules and no users but the default one")]
     Unsupported,
+    /// There is no such directive. Redis would not start.
+    #[error("there is no such directive, it is passed over{}", .suggestion.map_or_else(String::new, |name| format!("; did you mean `{name}`?")))]
+    Unknown {
+        /// The directive that was probably meant.
+        suggestion: Option<&'static str>,
+    },
     /// A redrill node is always part of a cluster.
     #[error("a redrill node is always part of a cluster")]
     Cluster,
@@ -175,7 +181,11 @@ impl Reader<'_> {
             ("sentinel", [_, ..]) => {
                 Err(self.error(line, "sentinel directive while not in sentinel mode", None))
             }
-            ("rename-command", [_, _]) | ("user" | "loadmodule", [_, ..]) => {
+            ("rename-command", [old, new]) => {
+                let renamed = self.config.renames.rename(old, new);
+                renamed.map_err(|problem| self.error(line, problem, None))
+            }
+            ("user" | "loadmodule", [_, ..]) => {
                 self.warn(line, &name, WarningKind::Unsupported);
                 Ok(())
             }
@@ -190,9 +200,13 @@ impl Reader<'_> {
                 self.warn(line, name, WarningKind::Deprecated);
                 Ok(())
             }
+            ("include" | "sentinel" | "rename-command" | "user" | "loadmodule", _) => {
+                Err(self.error(line, "Bad directive or wrong number of arguments", None))
+            }
             (name, _) => {
-                let hint = Config::suggest(name).map(|near| format!("did you mean `{near}`?"));
-                Err(self.error(line, "Bad directive or wrong number of arguments", hint))
+                let suggestion = Config::suggest(name);
+                self.warn(line, name, WarningKind::Unknown { suggestion });
+                Ok(())
             }
         }
     }

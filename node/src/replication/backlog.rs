@@ -49,6 +49,16 @@ impl Backlog {
             command,
         });
         self.len_bytes += len_bytes;
+        self.trim();
+    }
+
+    /// Changes how much is kept.
+    pub(super) fn resize(&mut self, limit_bytes: u64) {
+        self.limit_bytes = limit_bytes;
+        self.trim();
+    }
+
+    fn trim(&mut self) {
         while self.len_bytes > self.limit_bytes {
             let Some(entry) = self.entries.pop_front() else {
                 break;

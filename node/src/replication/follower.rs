@@ -12,6 +12,7 @@ use crate::engine::Bug;
 use crate::fact::Fact;
 use crate::ids::ReplicationId;
 use crate::input::{CommandLine, FromMaster, Snapshot};
+use crate::log_words::LogLevel;
 use crate::node::Node;
 use crate::persistence;
 use crate::reply::Reply;
@@ -38,6 +39,8 @@ pub(crate) enum LinkState {
     Connecting,
     /// PING was sent.
     Greeted,
+    /// AUTH was sent.
+    Authenticating,
     /// REPLCONFs were sent; this many answers are to come.
     Introduced(u8),
     /// PSYNC was sent.
@@ -112,10 +115,25 @@ fn answered(node: &mut Node, state: LinkState, reply: &Reply) {
                 give_up(node);
                 return;
             }
-            let port = node.config.port.to_string();
-            send(node, &["REPLCONF", "listening-port", &port]);
-            send(node, &["REPLCONF", "capa", "eof", "capa", "psync2"]);
-            set_state(node, LinkState::Introduced(2));
+            if let Some(password) = node.config.masterauth.clone() {
+                let user = node.config.masteruser.clone();
+                match user {
+                    Some(user) => send(node, &["AUTH", &user, &password]),
+                    None => send(node, &["AUTH", &password]),
+                }
+                set_state(node, LinkState::Authenticating);
+                return;
+            }
+            introduce(node);
+        }
+        LinkState::Authenticating => {
+            if let Reply::Error(text) = reply {
+                let line = format!("Unable to AUTH to MASTER: -{text}");
+                node.log(LogLevel::Warning, line);
+                give_up(node);
+                return;
+            }
+            introduce(node);
         }
         // Old masters do not know every REPLCONF option: errors are not fatal.
         LinkState::Introduced(1) => ask(node),
@@ -125,6 +143,25 @@ fn answered(node: &mut Node, state: LinkState, reply: &Reply) {
         LinkState::Connect | LinkState::Connecting | LinkState::Transfer | LinkState::Connected => {
         }
     }
+}
+
+/// Tells the master where this node is and what it understands.
+fn introduce(node: &mut Node) {
+    let announced = node.config.number_of("replica-announce-port");
+    let port = if announced == 0 {
+        node.config.port.into()
+    } else {
+        announced
+    };
+    send(node, &["REPLCONF", "listening-port", &port.to_string()]);
+    let mut answers = 2;
+    let ip = node.config.text_of("replica-announce-ip");
+    if !ip.is_empty() {
+        send(node, &["REPLCONF", "ip-address", &ip]);
+        answers += 1;
+    }
+    send(node, &["REPLCONF", "capa", "eof", "capa", "psync2"]);
+    set_state(node, LinkState::Introduced(answers));
 }
 
 fn ask(node: &mut Node) {
@@ -249,6 +286,7 @@ pub(super) fn cron(node: &mut Node) {
         }
         LinkState::Connecting
         | LinkState::Greeted
+        | LinkState::Authenticating
         | LinkState::Introduced(_)
         | LinkState::Asked
         | LinkState::Transfer => {

@@ -152,6 +152,13 @@ impl Replication {
         self.replicas.get(&client).is_some_and(Replica::is_attached)
     }
 
+    /// Lets the backlog grow to another size (`resizeReplicationBacklog`).
+    pub(crate) fn resize_backlog(&mut self, limit_bytes: u64) {
+        if let Some(backlog) = &mut self.backlog {
+            backlog.resize(limit_bytes);
+        }
+    }
+
     /// First offset and length of the backlog, bytes, if there is one.
     pub(crate) fn backlog(&self) -> Option<(u64, u64)> {
         self.backlog

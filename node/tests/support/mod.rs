@@ -93,6 +93,7 @@ impl Cluster {
         let mut base = Config {
             repl_diskless_sync_delay_s: 0,
             cluster_node_timeout_ms: 2000,
+            protected_mode: false,
             ..Config::default()
         };
         config(&mut base);
@@ -276,7 +277,13 @@ impl Cluster {
     pub fn command(&mut self, host: usize, line: &str) -> Reply {
         let client = ClientId(1_000_000 + self.take_id());
         let peer = SocketAddr::new(ip(200), 50_000);
-        self.turn(host, What::Input(Input::ClientAccepted { client, peer }));
+        let local = ip(host);
+        let accepted = Input::ClientAccepted {
+            client,
+            peer,
+            local,
+        };
+        self.turn(host, What::Input(accepted));
         let command: Vec<Word> = line
             .split(' ')
             .map(|word| Word::copy_from_slice(word.as_bytes()))
@@ -357,6 +364,7 @@ impl Cluster {
                 | Action::Save(_)
                 | Action::StopAppending
                 | Action::Log { .. }
+                | Action::RewriteConfig { .. }
                 | Action::Exit => {}
                 Action::Persist { state, .. } => self.hosts[host].saved = Some(*state),
                 Action::ConnectLink { link, to } => self.connect_link(host, link, host_of(to)),
@@ -462,6 +470,7 @@ impl Cluster {
             Input::ClientAccepted {
                 client,
                 peer: SocketAddr::new(ip(host), 40_000),
+                local: ip(to),
             },
         );
         self.input_later(host, Input::Master(FromMaster::Up));

@@ -5,18 +5,19 @@ use std::net::SocketAddr;
 use bytes::BytesMut;
 use redrill_node::wire::{bus, rdb, resp};
 use redrill_node::{
-    Action, ClientId, Input, LinkId, Message, ReplicationId, SavedState, Snapshot, ToMaster,
-    ToReplica,
+    Action, ClientId, ConfigRewrite, Input, LinkId, Message, ReplicationId, SavedState, Snapshot,
+    ToMaster, ToReplica,
 };
 
 use super::descriptors::Kind;
-use super::{EventLoop, ServeError, Stop};
+use super::{EventLoop, ServeError, Stop, limits};
 use crate::clock::Clock;
 use crate::control::Owner;
 use crate::disk::{Disk, Replace};
 use crate::network::Network;
 use crate::observer::Observer;
 use crate::ready::Token;
+use crate::tokio_net::os_words;
 
 impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
     /// Gives the node an input and does what it asks for.
@@ -25,6 +26,12 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
         self.control.handle(self.clock.now(), input, &mut actions);
         for action in actions.drain(..) {
             self.carry_out(action).await?;
+        }
+        while let Some(answer) = self.answers.pop() {
+            self.control.handle(self.clock.now(), answer, &mut actions);
+            for action in actions.drain(..) {
+                self.carry_out(action).await?;
+            }
         }
         self.actions = actions;
         Ok(())
@@ -56,9 +63,10 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
             | Action::Rewrite(_)
             | Action::Save(_)
             | Action::StopAppending
-            | Action::Log { .. }
             | Action::Exit => {}
             Action::Note(fact) => self.observer.fact(self.clock.now(), fact),
+            Action::Log { level, line } => self.observer.log(self.clock.now(), level, &line),
+            Action::RewriteConfig { client } => self.rewrite_config(client),
         }
         Ok(())
     }
@@ -83,6 +91,19 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
             Some(Err(error)) => Err(Stop::Failed(ServeError::SaveState(error))),
             None => Err(Stop::Killed),
         }
+    }
+
+    /// Writes the configuration file anew.
+    fn rewrite_config(&mut self, client: ClientId) {
+        let config = self.control.with_node(|node| node.config().clone());
+        let Some(config) = config else { return };
+        let file = config.host.config_file.as_deref().unwrap_or_default();
+        let written = (self.disk).rewrite(file.as_ref(), &mut |old| config.rewrite(old));
+        let result = match written {
+            Ok(()) => ConfigRewrite::Done,
+            Err(error) => ConfigRewrite::Failed(os_words(&error).into()),
+        };
+        self.answers.push(Input::ConfigRewritten { client, result });
     }
 
     /// `DEBUG SLEEP`: the whole loop stands still, the kernel goes on.
@@ -118,17 +139,18 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
         let Some(pipe) = descriptor.kind.pipe() else {
             return;
         };
+        let before = pipe.queued();
         pipe.write();
         let (queued, broken) = (pipe.queued(), pipe.broken().is_some());
         let noted = std::mem::replace(&mut descriptor.noted_queue, queued);
         if let (true, Some(owner)) = (noted != queued, descriptor.kind.owner()) {
             self.control.note_queue(owner, queued);
         }
-        if let Kind::Client(_, _, state) = &descriptor.kind
-            && state.closing
-            && (queued == 0 || broken)
-        {
-            self.close(token);
+        if let Kind::Client(_, _, state) = &mut descriptor.kind {
+            state.snapshot_len = state.snapshot_len.saturating_sub(before - queued);
+            if state.closing && (queued == 0 || broken) {
+                self.close(token);
+            }
         }
     }
 
@@ -183,7 +205,13 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
         };
         if let Some(output) = self.descriptors.output(token) {
             put(output);
+            let len = output.len();
             self.mark_dirty(token);
+            if let Owner::Client(client) = owner
+                && len >= limits::UNCOUNTED
+            {
+                self.limit_output(token, client);
+            }
         }
     }
 
@@ -192,19 +220,43 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
     }
 
     fn send_to_replica(&mut self, client: ClientId, what: &ToReplica) {
+        if let ToReplica::FullResync {
+            id,
+            offset,
+            snapshot,
+        } = what
+        {
+            return self.send_snapshot(client, *id, *offset, snapshot);
+        }
         self.queue(Owner::Client(client), |output| match what {
-            ToReplica::FullResync {
-                id,
-                offset,
-                snapshot,
-            } => {
-                put_full_resync(*id, *offset, snapshot, output);
-            }
+            ToReplica::FullResync { .. } => {}
             ToReplica::Continue { id } => {
                 output.extend_from_slice(format!("+CONTINUE {id}\r\n").as_bytes());
             }
             ToReplica::Stream(command) => resp::encode_command(command, output),
         });
+    }
+
+    /// Queues a snapshot, which does not count as output that a replica is slow to read.
+    fn send_snapshot(
+        &mut self,
+        client: ClientId,
+        id: ReplicationId,
+        offset: u64,
+        snapshot: &Snapshot,
+    ) {
+        let Some(token) = self.descriptors.token(Owner::Client(client)) else {
+            return;
+        };
+        let Some(output) = self.descriptors.output(token) else {
+            return;
+        };
+        put_full_resync(id, offset, snapshot, output);
+        let len = output.len();
+        if let Some(Kind::Client(_, _, state)) = self.descriptors.kind_mut(token) {
+            state.snapshot_len = len;
+        }
+        self.mark_dirty(token);
     }
 }
 

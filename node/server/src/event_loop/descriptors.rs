@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use redrill_node::wire::{bus, resp};
-use redrill_node::{ClientId, LinkId};
+use redrill_node::{ClientId, LinkId, Mono};
 
 use crate::control::Owner;
 use crate::master::MasterStream;
@@ -56,6 +56,12 @@ pub(super) struct Client {
     pub(super) decoder: resp::RequestDecoder,
     /// Whether its bytes stopped being commands: what else arrives is dropped.
     pub(super) refused: bool,
+    /// Whether the node knows that it said the password, where there is one.
+    pub(super) authenticated: bool,
+    /// Bytes at the front of its output that are a snapshot.
+    pub(super) snapshot_len: usize,
+    /// Since when its output is above the soft limit.
+    pub(super) slow_since: Option<Mono>,
     /// Whether the node closes it: nothing is read, and it goes when its output has left.
     pub(super) closing: bool,
 }

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::BytesMut;
 use redrill_node::wire::bus;
-use redrill_node::{ClientId, FromMaster, Input, LinkFailure, LinkId, Mono};
+use redrill_node::{ClientCut, ClientId, FromMaster, Input, LinkFailure, LinkId, Mono};
 
 use super::descriptors::{Client, Kind, Role};
 use super::{EventLoop, Stop};
@@ -153,15 +153,24 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
     async fn client_accepted(&mut self, accepted: Accepted<N::Stream>) -> Result<(), Stop> {
         self.last_client += 1;
         let client = ClientId(self.last_client);
+        let limits = self.limits;
         self.descriptors.add(|readiness| {
             let mut pipe = Pipe::new(accepted.stream, readiness, BytesMut::new());
             pipe.set_nodelay(true);
+            if limits.keepalive_s > 0 {
+                pipe.set_keepalive(limits.keepalive_s);
+            }
             Kind::Client(client, pipe, Client::default())
         });
-        let peer = accepted.peer;
+        let (peer, local) = (accepted.peer, accepted.local.ip());
         self.observer
             .client_accepted(self.clock.now(), client, peer);
-        self.input(Input::ClientAccepted { client, peer }).await
+        self.input(Input::ClientAccepted {
+            client,
+            peer,
+            local,
+        })
+        .await
     }
 
     async fn link_accepted(&mut self, accepted: Accepted<N::Stream>) -> Result<(), Stop> {
@@ -260,6 +269,12 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
             Read::WouldBlock => return Ok(()),
             Read::Ended(why) => return self.ended(token, Owner::Client(client), why).await,
         }
+        let len = pipe.input.len();
+        if len as u64 > self.limits.query_bytes {
+            self.close(token);
+            let why = ClientCut::Query(len);
+            return self.input(Input::ClientCut { client, why }).await;
+        }
         loop {
             let Some(Kind::Client(_, pipe, state)) = self.descriptors.kind_mut(token) else {
                 return Ok(());
@@ -271,6 +286,12 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
                 pipe.input.clear();
                 pipe.look_ahead(&mut self.scratch[..CLIENT_READ_LEN]);
                 return Ok(());
+            }
+            state.decoder.set_max_bulk_len(self.limits.bulk_bytes);
+            if self.limits.has_password && !state.authenticated {
+                let known = self.control.with_node(|node| node.is_authenticated(client));
+                state.authenticated = known.unwrap_or_default();
+                state.decoder.set_authenticated(state.authenticated);
             }
             match state.decoder.next(&mut pipe.input) {
                 Ok(Some(request)) => {

@@ -79,6 +79,7 @@ pub fn config(port: u16) -> Config {
         bus_port: port + 10_000,
         cluster_node_timeout_ms: 2000,
         repl_diskless_sync_delay_s: 0,
+        protected_mode: false,
         ..Config::default()
     }
 }

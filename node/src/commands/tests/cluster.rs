@@ -19,6 +19,7 @@ fn recorded() -> (Lone, &'static str) {
     let config = Config {
         port: 7000,
         bus_port: 17000,
+        protected_mode: false,
         ..Config::default()
     };
     let mut node = Node::new(config, Seed([7; 32]), saved, now).unwrap();
@@ -32,6 +33,7 @@ fn recorded() -> (Lone, &'static str) {
     lone.give(Input::ClientAccepted {
         client: ALICE,
         peer,
+        local: [10, 0, 0, 1].into(),
     });
     (lone, nodes)
 }

@@ -39,6 +39,8 @@ pub struct RequestDecoder {
     pub(super) wire_len: usize,
     from_master: bool,
     authenticated: bool,
+    /// The longest word a client may send, bytes (`proto-max-bulk-len`).
+    max_bulk_len: usize,
     failed: Option<RespError>,
 }
 
@@ -69,6 +71,7 @@ impl RequestDecoder {
             wire_len: 0,
             from_master: false,
             authenticated: true,
+            max_bulk_len: MAX_BULK_LEN,
             failed: None,
         }
     }
@@ -85,6 +88,11 @@ impl RequestDecoder {
     /// Says whether the client still has to authenticate: until then long requests are refused.
     pub const fn set_authenticated(&mut self, authenticated: bool) {
         self.authenticated = authenticated;
+    }
+
+    /// Sets the longest word that is taken, bytes (`proto-max-bulk-len`).
+    pub const fn set_max_bulk_len(&mut self, bytes: usize) {
+        self.max_bulk_len = bytes;
     }
 
     /// Takes the next command off the front of `buf`; `None` until it has arrived whole. Words
@@ -180,7 +188,7 @@ impl RequestDecoder {
         }
         let len = string_to_i64(&buf[1..end])
             .and_then(|len| usize::try_from(len).ok())
-            .filter(|&len| self.from_master || len <= MAX_BULK_LEN)
+            .filter(|&len| self.from_master || len <= self.max_bulk_len)
             .ok_or(RespError::BulkLength)?;
         if len > 16384 && !self.authenticated {
             return Err(RespError::UnauthenticatedBulkLength);

@@ -175,6 +175,7 @@ impl Kernel {
                 | Action::Save(_)
                 | Action::StopAppending
                 | Action::Log { .. }
+                | Action::RewriteConfig { .. }
                 | Action::Exit
                 | Action::Persist { .. }) => host.held.push_back(action),
             }
@@ -223,6 +224,7 @@ impl Kernel {
                 | Action::Log { .. }
                 | Action::Exit
                 | Action::Note(_)
+                | Action::RewriteConfig { .. }
                 | Action::Sleep { .. }) => self.send(node, action, &mut written),
             }
         }
@@ -346,7 +348,11 @@ impl Kernel {
                 let peer = SocketAddr::new(peer, EPHEMERAL_PORT);
                 (
                     End::Served(node, client),
-                    Input::ClientAccepted { client, peer },
+                    Input::ClientAccepted {
+                        client,
+                        peer,
+                        local,
+                    },
                 )
             }
         };
@@ -529,6 +535,7 @@ impl Kernel {
             | Action::Save(_)
             | Action::StopAppending
             | Action::Log { .. }
+            | Action::RewriteConfig { .. }
             | Action::Exit => {}
         }
     }
