@@ -113,7 +113,8 @@ impl fmt::Display for BindAddress {
         match self.ip {
             IpAddr::V4(ip) if ip.is_unspecified() => formatter.write_str("*"),
             IpAddr::V6(ip) if ip.is_unspecified() => formatter.write_str("::*"),
-            ip => ip.fmt(formatter),
+            IpAddr::V4(ip) => ip.fmt(formatter),
+            IpAddr::V6(ip) => ip.fmt(formatter),
         }
     }
 }

@@ -157,6 +157,7 @@ async fn run(number: u8, control: Control) -> turmoil::Result {
         bus_port: 17000,
         cluster_node_timeout_ms: 2000,
         repl_diskless_sync_delay_s: 0,
+        protected_mode: false,
         ..Config::default()
     };
     let server = Server {
