@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::exchange::Exchange;
 use crate::fact::Fact;
 use crate::ids::{ClientId, LinkId, ReplicationId};
 use crate::input::{CommandLine, Snapshot};
@@ -63,6 +64,9 @@ pub enum Action {
         /// How long, microseconds.
         duration_us: u64,
     },
+    /// Stop the whole event loop, send commands to another server and read the replies
+    /// (`MIGRATE`). [`crate::Input::Exchanged`] tells how that went, before any other input.
+    Exchange(Box<Exchange>),
     /// Open the connection to this replica's master, replacing any older one.
     ConnectMaster {
         /// Where to.

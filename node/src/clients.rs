@@ -376,13 +376,26 @@ pub(crate) fn reply(node: &mut Node, client: ClientId, reply: Reply) {
 pub(crate) fn turn_end(node: &mut Node) {
     wait::end_overdue(node);
     wait::end_satisfied(node);
-    while let Some(client) = node.clients.unblocked.pop_front() {
+    run_unblocked(node);
+}
+
+/// Runs what clients that are free again had sent. While keys are on their way to another server
+/// the process stands still.
+pub(crate) fn run_unblocked(node: &mut Node) {
+    while node.transfers.is_empty()
+        && let Some(client) = node.clients.unblocked.pop_front()
+    {
         run_queue(node, client);
+        let left = node.clients.get(client);
+        if left.is_some_and(|left| !left.is_blocked() && !left.queue.is_empty()) {
+            node.clients.unblocked.push_front(client);
+        }
     }
 }
 
 fn run_queue(node: &mut Node, client: ClientId) {
-    while let Some(sender) = node.clients.get_mut(client)
+    while node.transfers.is_empty()
+        && let Some(sender) = node.clients.get_mut(client)
         && !sender.is_blocked()
         && let Some(next) = sender.queue.pop_front()
     {

@@ -106,6 +106,8 @@ pub enum Input {
         /// The client.
         client: ClientId,
     },
+    /// What came of an [`crate::Action::Exchange`]. Nothing else happens to the node in between.
+    Exchanged(Box<crate::exchange::Exchanged>),
     /// Something arrived on the connection to this replica's master.
     Master(FromMaster),
     /// The disk answered.

@@ -1,5 +1,7 @@
 //! The node: one `handle()` that dispatches each input to the rule it belongs to.
 
+use std::collections::VecDeque;
+
 use crate::action::Action;
 use crate::clients::{self, Clients};
 use crate::cluster::ClusterState;
@@ -36,6 +38,8 @@ pub struct Node {
     pub(crate) persistence: Persistence,
     pub(crate) store: Store,
     pub(crate) clients: Clients,
+    /// Keys on their way to another server, of which nothing was heard yet.
+    pub(crate) transfers: VecDeque<commands::Transfer>,
     /// What `before_sleep` has to do (`todo_before_sleep`).
     pub(crate) todo: Todo,
     /// Actions that wait for the end of the turn.
@@ -135,6 +139,7 @@ impl Node {
             spread: migration::Spread::default(),
             store: Store::new(),
             clients: Clients::new(),
+            transfers: VecDeque::new(),
             todo: Todo::empty(),
             outbox: Vec::new(),
             immediate: Vec::new(),
@@ -182,6 +187,7 @@ impl Node {
                 persistence::client_gone(self, client);
                 clients::closed(self, client);
             }
+            Input::Exchanged(outcome) => commands::exchanged(self, &outcome),
             Input::Master(event) => replication::from_master(self, event),
             Input::Disk(event) => persistence::answered(self, event),
             Input::Terminate => persistence::terminate(self),

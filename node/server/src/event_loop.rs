@@ -2,6 +2,7 @@
 
 mod carry_out;
 mod descriptors;
+mod exchange;
 mod limits;
 mod poll;
 mod timer;
@@ -21,6 +22,7 @@ use crate::network::Network;
 use crate::observer::Observer;
 use crate::ready::{ReadyList, Token};
 use descriptors::{Descriptors, Kind};
+use exchange::Correspondents;
 use limits::Limits;
 use timer::Timer;
 
@@ -132,6 +134,9 @@ struct EventLoop<N: Network, C, D, O> {
     limits: Limits,
     /// What the node is to be told of what it asked for.
     answers: Vec<Input>,
+    correspondents: Correspondents<N::Stream>,
+    /// Whether an exchange ended since the turn began to end.
+    stood_still: bool,
     /// Connections with something to flush.
     dirty: Vec<Token>,
     // Kept for their memory.
@@ -204,6 +209,8 @@ where
         last_client: 0,
         limits: Limits::default(),
         answers: Vec::new(),
+        correspondents: Correspondents::default(),
+        stood_still: false,
         dirty: Vec::new(),
         actions: Vec::new(),
         reported: Vec::new(),
@@ -226,7 +233,10 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
     /// poll, what is ready, the timers.
     async fn turn(&mut self) -> Result<(), Stop> {
         let timeout_us = self.until_next_wake_us();
-        self.input(Input::TurnEnd).await?;
+        self.stood_still = true;
+        while std::mem::take(&mut self.stood_still) {
+            self.input(Input::TurnEnd).await?;
+        }
         self.flush();
         if self.turn == 0 {
             let ready = "Ready to accept connections";
@@ -241,6 +251,7 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
         if self.until_next_wake_us() == 0 {
             self.input(Input::Wake).await?;
             self.cut_slow_readers().await?;
+            self.correspondents.close_idle(self.clock.now().mono);
         }
         Ok(())
     }

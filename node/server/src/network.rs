@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -28,6 +28,17 @@ pub trait Network: 'static {
     /// nobody listens there, `ConnectionReset` and `ConnectionAborted` that the set-up was broken
     /// off, anything else that the address cannot be reached.
     fn connect(&self, to: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>> + 'static;
+
+    /// The address of a host. A network without names knows addresses alone.
+    ///
+    /// # Errors
+    /// If nobody has that name.
+    fn resolve(&self, host: &str) -> impl Future<Output = io::Result<IpAddr>> {
+        let address = host
+            .parse()
+            .map_err(|_| io::Error::from(io::ErrorKind::NotFound));
+        std::future::ready(address)
+    }
 }
 
 /// A listening socket with the backlog of its kernel: connections are set up whether or not

@@ -81,6 +81,12 @@ impl Network for TokioNetwork {
     fn connect(&self, to: SocketAddr) -> impl Future<Output = io::Result<TcpStream>> + 'static {
         TcpStream::connect(to)
     }
+
+    async fn resolve(&self, host: &str) -> io::Result<IpAddr> {
+        let mut found = tokio::net::lookup_host((host, 0)).await?;
+        let first = found.next().ok_or(io::ErrorKind::NotFound)?;
+        Ok(first.ip())
+    }
 }
 
 fn listen(at: SocketAddr, backlog: u32) -> io::Result<TcpListener> {

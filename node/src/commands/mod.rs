@@ -16,6 +16,7 @@ mod glob;
 mod info;
 mod introspection;
 mod keyspace;
+mod migrate;
 mod redirect;
 mod saving;
 mod server;
@@ -23,6 +24,7 @@ mod spec;
 mod strings;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 use crate::word::Word;
 
@@ -30,6 +32,7 @@ use self::call::{Done, Origin};
 pub(crate) use self::client::description as describe_client;
 pub(crate) use self::config::rewritten as config_rewritten;
 use self::error::CommandError;
+pub(crate) use self::migrate::{Transfer, exchanged};
 use self::redirect::Route;
 pub(crate) use self::spec::{CommandNumber, Flags, Spec, own_name};
 use self::spec::{Lookup, lookup, lookup_renamed};
@@ -47,6 +50,8 @@ use crate::store::Place;
 static FAMILIES: &[&[Spec]] = &[
     strings::COMMANDS,
     keyspace::COMMANDS,
+    transfer::COMMANDS,
+    migrate::COMMANDS,
     expiry::COMMANDS,
     connection::COMMANDS,
     client::COMMANDS,

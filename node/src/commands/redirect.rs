@@ -108,6 +108,10 @@ fn served_here(
             return Err(Redirection::DownForWrites);
         }
     }
+    // Between the two nodes of a slot on its way, keys move freely.
+    if (keys.migrating.is_some() || keys.importing) && spec.name == "migrate" {
+        return Ok(());
+    }
     if let Some(target) = keys.migrating
         && keys.missing > 0
     {
@@ -117,7 +121,8 @@ fn served_here(
             Redirection::Ask(keys.slot, endpoint(node, target))
         });
     }
-    if keys.importing && client.contains(ClientFlags::ASKING) {
+    let asks = client.contains(ClientFlags::ASKING) || spec.flags.contains(Flags::ASKING);
+    if keys.importing && asks {
         return if keys.several && keys.missing > 0 {
             Err(Redirection::Unstable)
         } else {

@@ -42,6 +42,8 @@ bitflags::bitflags! {
         const ALLOW_BUSY = 1 << 11;
         /// Only if the configuration enables it.
         const PROTECTED = 1 << 12;
+        /// Taken to have been announced by `ASKING`.
+        const ASKING = 1 << 20;
     }
 }
 

@@ -12,6 +12,7 @@ mod keyspace;
 mod redirect;
 mod replication;
 mod server;
+mod transfer;
 
 use crate::word::Word;
 

@@ -365,7 +365,8 @@ impl Cluster {
                 | Action::StopAppending
                 | Action::Log { .. }
                 | Action::RewriteConfig { .. }
-                | Action::Exit => {}
+                | Action::Exit
+                | Action::Exchange(_) => {}
                 Action::Persist { state, .. } => self.hosts[host].saved = Some(*state),
                 Action::ConnectLink { link, to } => self.connect_link(host, link, host_of(to)),
                 Action::SendBus { link, message } => {

@@ -52,6 +52,11 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
             }),
             Action::CloseClient { client } => self.close_client(client),
             Action::Sleep { duration_us } => self.sleep(duration_us).await?,
+            Action::Exchange(exchange) => {
+                let outcome = self.exchange(&exchange).await?;
+                self.answers.push(Input::Exchanged(Box::new(outcome)));
+                self.stood_still = true;
+            }
             Action::ConnectMaster { to } => self.open(Owner::Master, to),
             Action::ToMaster(ToMaster::Command(command)) => self.queue(Owner::Master, |output| {
                 resp::encode_command(&command, output);

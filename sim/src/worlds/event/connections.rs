@@ -44,6 +44,8 @@ pub(super) enum End {
     Served(NodeNumber, ClientId),
     /// A replica's connection to its master.
     Master(NodeNumber),
+    /// A node's connection to another for an exchange.
+    Exchange(NodeNumber),
     /// A workload client's.
     Client(u16, ConnectionId),
     /// An operator's.
@@ -317,6 +319,7 @@ impl Kernel {
             End::Nobody => self.connections.remove(wire),
             End::Client(client, connection) => self.client_lost(client, connection, wire),
             End::Operator(ticket) => self.unanswered(ticket, wire, "cannot connect"),
+            End::Exchange(node) => self.exchange_failed(node, wire),
             End::Link(node, _) | End::Served(node, _) | End::Master(node) => {
                 self.wake_host(node, Descriptor::Failed(wire));
             }
@@ -345,6 +348,7 @@ impl Kernel {
             (Side::Opener, End::Link(node, _) | End::Served(node, _) | End::Master(node)) => {
                 self.wake_host(node, Descriptor::Dialled(wire));
             }
+            (Side::Opener, End::Exchange(node)) => self.exchange_up(node, wire),
             (Side::Opener, End::Operator(_)) => self.flush(wire, side),
             (Side::Opener, End::Nobody) => {}
         }
@@ -451,6 +455,7 @@ impl Kernel {
             End::Nobody => {}
             End::Client(client, connection) => self.client_readable(client, connection, wire),
             End::Operator(ticket) => self.operator_readable(ticket, wire),
+            End::Exchange(node) => self.exchange_readable(node, wire),
             End::Link(node, _) | End::Served(node, _) | End::Master(node) => {
                 self.wake_host(node, Descriptor::Readable(wire, side));
             }

@@ -1,11 +1,13 @@
 //! A node's process: the turns of its event loop, without the loop.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 
 use redrill_node::id_map::IdMap;
 use redrill_node::{Action, LinkId, Node};
 
 use super::connections::WireIndex;
+use super::exchange::{Correspondent, UnderWay};
 use crate::tcp::Side;
 
 /// The process of a node.
@@ -32,6 +34,10 @@ pub(super) struct Host {
     pub(super) links: IdMap<(WireIndex, Side)>,
     pub(super) clients: IdMap<(WireIndex, Side)>,
     pub(super) master: Option<(WireIndex, Side)>,
+    /// What it stands still for.
+    pub(super) exchange: Option<Box<UnderWay>>,
+    /// Connections that are kept for the next exchange.
+    pub(super) correspondents: BTreeMap<SocketAddr, Correspondent>,
     pub(super) next_link: u64,
     pub(super) next_client: u64,
     /// How often the process has started.
@@ -49,6 +55,8 @@ pub(super) enum LoopState {
     Sleeping { until_us: u64 },
     /// At the end of a turn until a time: the disk is slow.
     Syncing { until_us: u64 },
+    /// In the middle of a turn until an answer comes, or until a time: in `MIGRATE`.
+    Exchanging { until_us: u64 },
 }
 
 /// Something a process can read.
@@ -81,6 +89,8 @@ impl Host {
             links: IdMap::default(),
             clients: IdMap::default(),
             master: None,
+            exchange: None,
+            correspondents: BTreeMap::new(),
             next_link: 1,
             next_client: 1,
             starts: 0,
@@ -102,6 +112,8 @@ impl Host {
         self.links.clear();
         self.clients.clear();
         self.master = None;
+        self.exchange = None;
+        self.correspondents.clear();
     }
 
     pub(super) fn note_ready(&mut self, descriptor: Descriptor) {

@@ -6,6 +6,7 @@
 
 mod alarms;
 mod connections;
+mod exchange;
 mod host;
 mod kernel;
 mod queue;

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use redrill_node::{
-    Address, Config, Fact, NodeFlags, NodeId, SavedNode, SavedState, Seed, SlotRange, SlotSet,
+    Address, Config, Fact, NodeFlags, NodeId, SavedNode, SavedState, Seed, SlotRange, SlotSet, Word,
 };
 
 use super::connections::Port;
@@ -19,6 +19,7 @@ use crate::network::Network;
 use crate::rng::{Purpose, Streams};
 use crate::scenario::{ClientSpec, Keys, Latency, Network as Links, NodeSpec, Workload};
 use crate::trace::{Event, Outcome, Record};
+use crate::world::Ticket;
 
 const NODES: u16 = 6;
 
@@ -173,6 +174,7 @@ fn start(kernel: &mut Kernel, node: u16, streams: &Streams) {
         port: 7000 + node,
         bus_port: 17000 + node,
         cluster_node_timeout_ms: 2000,
+        protected_mode: false,
         repl_diskless_sync_delay_s: 0,
         ..Config::default()
     };
@@ -278,4 +280,124 @@ fn the_same_seed_makes_the_same_run() {
         format!("{:?}", records(&kernel))
     };
     assert_eq!(run(), run());
+}
+
+/// Has an operator ask a node something.
+fn ask(kernel: &mut Kernel, ticket: u32, node: u16, line: &str) {
+    let words = line.split(' ').map(|word| Word::from(word.to_owned()));
+    let command = words.collect::<Vec<_>>().into();
+    kernel.operate(Ticket(ticket), NODES + 1, node, command, 30_000_000);
+}
+
+/// What was answered to a ticket.
+fn answer(kernel: &Kernel, ticket: u32) -> Option<String> {
+    let mut recorder = kernel.recorder.borrow_mut();
+    recorder
+        .take_answer(Ticket(ticket))
+        .map(|answer| answer.text)
+}
+
+/// Has an operator ask a node something and waits for the answer.
+fn asked(kernel: &mut Kernel, ticket: u32, node: u16, line: &str) -> String {
+    ask(kernel, ticket, node, line);
+    let until_us = kernel.now_us + 1_000_000;
+    run_until(kernel, until_us);
+    answer(kernel, ticket).unwrap_or_else(|| panic!("no answer to {line}"))
+}
+
+#[test]
+fn a_slot_moves_with_its_keys() {
+    let mut kernel = world(5, 1.0);
+    run_until(&mut kernel, 4_000_000);
+    let slot = redrill_node::key_slot(b"{06S}k");
+    assert!(third(0).first <= slot && slot <= third(0).last);
+    let [from, to] = [0, 1].map(|node| id(node).to_string());
+    let steps = [
+        (0, "SET {06S}k v".to_owned(), "OK"),
+        (1, format!("CLUSTER SETSLOT {slot} IMPORTING {from}"), "OK"),
+        (0, format!("CLUSTER SETSLOT {slot} MIGRATING {to}"), "OK"),
+        (0, "MIGRATE 10.0.0.1 7001 {06S}k 0 1000".to_owned(), "OK"),
+        (0, "MIGRATE 10.0.0.1 7001 {06S}k 0 1000".to_owned(), "NOKEY"),
+        (1, format!("CLUSTER SETSLOT {slot} NODE {to}"), "OK"),
+        (0, format!("CLUSTER SETSLOT {slot} NODE {to}"), "OK"),
+        (1, "EXISTS {06S}k".to_owned(), "(integer) 1"),
+    ];
+    for (ticket, (node, line, expected)) in steps.into_iter().enumerate() {
+        assert_eq!(
+            asked(&mut kernel, ticket as u32, node, &line),
+            expected,
+            "{line}"
+        );
+    }
+    // The target's replica has it too, and the source's has it no more.
+    run_until(&mut kernel, 30_000_000);
+    let count = format!("CLUSTER COUNTKEYSINSLOT {slot}");
+    let counts = [0, 1, 3, 4].map(|node| asked(&mut kernel, 99, node, &count));
+    let expected = [0, 1, 0, 1].map(|keys| format!("(integer) {keys}"));
+    assert_eq!(counts, expected);
+    let links = &kernel.hosts[0].correspondents;
+    assert!(links.is_empty(), "a connection that is not used is closed");
+}
+
+#[test]
+fn a_process_stands_still_until_its_keys_have_arrived() {
+    let mut kernel = world(6, 1.0);
+    run_until(&mut kernel, 4_000_000);
+    asked(&mut kernel, 0, 0, "SET {06S}k v");
+    kernel.set_frozen(1, true);
+    let began_us = kernel.now_us;
+    ask(&mut kernel, 1, 0, "MIGRATE 10.0.0.1 7001 {06S}k 0 800");
+    run_until(&mut kernel, began_us + 100_000);
+    ask(&mut kernel, 2, 0, "PING");
+    run_until(&mut kernel, began_us + 700_000);
+    assert_eq!((answer(&kernel, 1), answer(&kernel, 2)), (None, None));
+    run_until(&mut kernel, began_us + 900_000);
+    let given_up = "(error) IOERR error or timeout reading to target instance";
+    assert_eq!(answer(&kernel, 1).as_deref(), Some(given_up));
+    assert_eq!(answer(&kernel, 2).as_deref(), Some("PONG"));
+    // Once the other goes on, it refuses the key: the slot is not its own.
+    kernel.set_frozen(1, false);
+    let refused = asked(&mut kernel, 3, 0, "MIGRATE 10.0.0.1 7001 {06S}k 0 800");
+    assert!(
+        refused.contains("Target instance replied with error: MOVED"),
+        "{refused}"
+    );
+    // A stopped process finds the answer when it goes on.
+    ask(&mut kernel, 4, 0, "MIGRATE 10.0.0.1 7001 {06S}k 0 800");
+    kernel.set_frozen(0, true);
+    let later_us = kernel.now_us + 300_000;
+    run_until(&mut kernel, later_us);
+    assert_eq!(answer(&kernel, 4), None);
+    kernel.set_frozen(0, false);
+    run_until(&mut kernel, later_us + 100_000);
+    assert!(answer(&kernel, 4).is_some_and(|text| text.contains("MOVED")));
+}
+
+#[test]
+fn a_dead_server_takes_no_keys() {
+    let mut kernel = world(7, 1.0);
+    run_until(&mut kernel, 4_000_000);
+    asked(&mut kernel, 0, 0, "SET {06S}k v");
+    let refused = "(error) IOERR error or timeout connecting to the client";
+    for (ticket, to) in [(1, "10.0.0.9 7001"), (2, "10.0.0.1 7009"), (3, "name 7001")] {
+        let line = format!("MIGRATE {to} {{06S}}k 0 800");
+        assert_eq!(asked(&mut kernel, ticket, 0, &line), refused);
+    }
+    kernel.kill(1);
+    assert_eq!(
+        asked(&mut kernel, 4, 0, "MIGRATE 10.0.0.1 7001 {06S}k 0 800"),
+        refused
+    );
+    // A process that is killed while it waits is gone, and its answer with it.
+    kernel.set_frozen(2, true);
+    ask(&mut kernel, 5, 0, "MIGRATE 10.0.0.2 7002 {06S}k 0 10000");
+    let later_us = kernel.now_us + 100_000;
+    run_until(&mut kernel, later_us);
+    kernel.kill(0);
+    kernel.set_frozen(2, false);
+    run_until(&mut kernel, later_us + 1_000_000);
+    assert_eq!(
+        answer(&kernel, 5).as_deref(),
+        Some("the connection was lost")
+    );
 }

@@ -25,7 +25,7 @@ const POLL_GRAIN_US: u64 = 1000;
 
 /// Whether a turn goes on.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Flow {
+pub(super) enum Flow {
     GoesOn,
     /// The process sleeps in the middle of it.
     Sleeps,
@@ -69,6 +69,7 @@ impl Kernel {
     pub(super) fn thaw(&mut self, node: NodeNumber) {
         match self.hosts[usize::from(node)].loop_state {
             LoopState::Sleeping { .. } | LoopState::Syncing { .. } => self.resume(node),
+            LoopState::Exchanging { .. } => self.exchange_due(node),
             LoopState::Polling => {
                 if self.is_up(node) {
                     self.timers(node);
@@ -94,7 +95,11 @@ impl Kernel {
                 self.saved(node);
                 self.carry_out(node);
             }
-            LoopState::Sleeping { .. } | LoopState::Syncing { .. } | LoopState::Polling => {}
+            LoopState::Exchanging { until_us } if until_us <= now_us => self.exchange_due(node),
+            LoopState::Sleeping { .. }
+            | LoopState::Syncing { .. }
+            | LoopState::Exchanging { .. }
+            | LoopState::Polling => {}
         }
     }
 
@@ -113,7 +118,7 @@ impl Kernel {
     }
 
     /// The rest of a turn: what this poll found and was not read yet, the timers, the end.
-    fn go_on(&mut self, node: NodeNumber) {
+    pub(super) fn go_on(&mut self, node: NodeNumber) {
         while let Some(descriptor) = self.hosts[usize::from(node)].polled.pop_front() {
             if self.attend(node, descriptor) == Flow::Sleeps {
                 return;
@@ -130,6 +135,9 @@ impl Kernel {
             .map(|node| node.next_wake().at.0);
         if due.is_some_and(|at_us| at_us <= self.now_us) {
             self.input(node, Input::Wake);
+            if !self.hosts[usize::from(node)].correspondents.is_empty() {
+                self.close_idle_correspondents(node);
+            }
         }
     }
 
@@ -140,7 +148,7 @@ impl Kernel {
 
     /// Gives a node an input. Its facts are reported; the rest of its actions is held until the
     /// turn ends.
-    fn input(&mut self, node: NodeNumber, input: Input) -> Flow {
+    pub(super) fn input(&mut self, node: NodeNumber, input: Input) -> Flow {
         let now = self.clock(node);
         let now_us = self.now_us;
         let host = &mut self.hosts[usize::from(node)];
@@ -150,6 +158,7 @@ impl Kernel {
         let mut actions = std::mem::take(&mut self.actions);
         process.handle(now, input, &mut actions);
         let mut flow = Flow::GoesOn;
+        let mut exchange = None;
         for action in actions.drain(..) {
             match action {
                 Action::Note(fact) => self.recorder.borrow_mut().fact(now_us, node, fact),
@@ -159,6 +168,10 @@ impl Kernel {
                     let stalled = ProcessChange::Stalled(StallKind::DebugSleep);
                     self.recorder.borrow_mut().process(now_us, node, stalled);
                     self.queue.push(until_us, Event::Resume(node));
+                    flow = Flow::Sleeps;
+                }
+                Action::Exchange(asked) => {
+                    exchange = Some(asked);
                     flow = Flow::Sleeps;
                 }
                 action @ (Action::ConnectLink { .. }
@@ -181,6 +194,9 @@ impl Kernel {
             }
         }
         self.actions = actions;
+        if let Some(exchange) = exchange {
+            self.begin_exchange(node, exchange);
+        }
         flow
     }
 
@@ -225,6 +241,7 @@ impl Kernel {
                 | Action::Exit
                 | Action::Note(_)
                 | Action::RewriteConfig { .. }
+                | Action::Exchange(_)
                 | Action::Sleep { .. }) => self.send(node, action, &mut written),
             }
         }
@@ -286,7 +303,11 @@ impl Kernel {
             Descriptor::Dialled(wire) => match self.connections.end(wire, Side::Opener) {
                 End::Link(_, link) => self.input(node, Input::LinkUp { link }),
                 End::Master(_) => self.input(node, Input::Master(FromMaster::Up)),
-                End::Nobody | End::Served(..) | End::Client(..) | End::Operator(_) => Flow::GoesOn,
+                End::Nobody
+                | End::Served(..)
+                | End::Exchange(_)
+                | End::Client(..)
+                | End::Operator(_) => Flow::GoesOn,
             },
             Descriptor::Failed(wire) => self.lost(node, wire, Side::Opener, LinkFailure::Refused),
             Descriptor::NoRoute(link) => self.input(
@@ -425,6 +446,7 @@ impl Kernel {
                 End::Nobody
                 | End::Client(..)
                 | End::Operator(_)
+                | End::Exchange(_)
                 | End::Link(..)
                 | End::Served(..)
                 | End::Master(_),
@@ -457,7 +479,7 @@ impl Kernel {
                 host.master = None;
                 self.input(node, Input::Master(FromMaster::Down(why)))
             }
-            End::Nobody | End::Client(..) | End::Operator(_) => Flow::GoesOn,
+            End::Nobody | End::Exchange(_) | End::Client(..) | End::Operator(_) => Flow::GoesOn,
         }
     }
 }
@@ -527,8 +549,8 @@ impl Kernel {
                 }
             }
             Action::Note(fact) => self.recorder.borrow_mut().fact(self.now_us, node, fact),
-            // Both were dealt with where they came up.
-            Action::Persist { .. } | Action::Sleep { .. } => {}
+            // These were dealt with where they came up.
+            Action::Persist { .. } | Action::Sleep { .. } | Action::Exchange(_) => {}
             // Nodes of a world have no files of data.
             Action::Append { .. }
             | Action::Rewrite(_)
@@ -565,7 +587,7 @@ impl Kernel {
         }
     }
 
-    fn find(&self, address: SocketAddr) -> Option<(NodeNumber, Port)> {
+    pub(super) fn find(&self, address: SocketAddr) -> Option<(NodeNumber, Port)> {
         let known = self.addresses.get(&address);
         known.copied()
     }
