@@ -1,6 +1,7 @@
 //! Clients: who is connected, who waits for what, and when writes are held back.
 
 mod idle;
+mod key_waits;
 mod pause;
 mod session;
 mod stats;
@@ -27,6 +28,8 @@ use crate::time::WallMillis;
 use crate::wire::resp::RespError;
 
 pub(crate) use self::idle::close_idle;
+use self::key_waits::KeyWaits;
+pub(crate) use self::key_waits::{stop_waiting_for_keys, wait_for_keys};
 use self::pause::Pauses;
 pub(crate) use self::pause::{
     PauseKind, PausePurpose, check_pause, pause, pause_writes, resume, resume_writes, writes_paused,
@@ -42,6 +45,8 @@ pub(crate) struct Clients {
     table: IndexMap<ClientId, Client, FxBuildHasher>,
     /// Clients blocked in `WAIT`, the newest first (`clients_waiting_acks`).
     waiting: VecDeque<ClientId>,
+    /// Clients that wait for keys.
+    key_waits: KeyWaits,
     /// Clients whose command a pause holds back.
     postponed: Vec<ClientId>,
     /// Clients that are free again: what they sent meanwhile runs at the end of the turn.
@@ -109,6 +114,8 @@ bitflags::bitflags! {
 enum Blocked {
     /// It waits for replicas.
     Wait(Wait),
+    /// It waits for a key to hold something.
+    OnKeys,
     /// Its command waits for the end of a pause.
     Postponed,
 }
@@ -144,13 +151,14 @@ impl Clients {
 
     /// Number of clients that wait for something.
     pub(crate) fn blocked_count(&self) -> usize {
-        self.waiting.len() + self.postponed.len()
+        self.waiting.len() + self.key_waits.len() + self.postponed.len()
     }
 
     /// Number of clients that wait no longer than a time.
     pub(crate) fn with_deadline_count(&self) -> usize {
         let waits = self.table.values().filter_map(Client::waits_for);
-        waits.filter(|wait| wait.deadline.is_some()).count()
+        let for_replicas = waits.filter(|wait| wait.deadline.is_some()).count();
+        for_replicas + self.key_waits.with_deadline_count()
     }
 }
 
@@ -203,7 +211,7 @@ impl Client {
     const fn waits_for(&self) -> Option<Wait> {
         match self.blocked {
             Some(Blocked::Wait(wait)) => Some(wait),
-            Some(Blocked::Postponed) | None => None,
+            Some(Blocked::OnKeys | Blocked::Postponed) | None => None,
         }
     }
 }
@@ -295,6 +303,7 @@ pub(crate) fn closed(node: &mut Node, client: ClientId) {
     };
     if gone.is_blocked() {
         clients.waiting.retain(|&waiting| waiting != client);
+        clients.key_waits.remove(client);
         clients.postponed.retain(|&postponed| postponed != client);
     }
     clients.unblocked.retain(|&unblocked| unblocked != client);
@@ -375,6 +384,9 @@ pub(crate) fn reply(node: &mut Node, client: ClientId, reply: Reply) {
 /// had sent runs.
 pub(crate) fn turn_end(node: &mut Node) {
     wait::end_overdue(node);
+    if node.clients.key_waits.len() > 0 {
+        key_waits::end_overdue(node);
+    }
     wait::end_satisfied(node);
     run_unblocked(node);
 }
@@ -415,10 +427,11 @@ fn unblock(node: &mut Node, client: ClientId) {
     let Some(blocked) = clients.table.get_mut(&client) else {
         return;
     };
-    if let Some(Blocked::Wait(_)) = blocked.blocked.take() {
+    if let Some(Blocked::Wait(_) | Blocked::OnKeys) = blocked.blocked.take() {
         blocked.reset();
     }
     clients.waiting.retain(|&waiting| waiting != client);
+    clients.key_waits.remove(client);
     clients.postponed.retain(|&postponed| postponed != client);
     if !clients.unblocked.contains(&client) {
         clients.unblocked.push_back(client);

@@ -20,6 +20,7 @@ use std::net::IpAddr;
 
 use crate::engine::{Bug, Engine};
 use crate::log_words::LogLevel;
+use crate::store::Limits;
 
 pub use choices::{AppendFsync, EndpointType, MaxmemoryPolicy};
 use directive::Reason;
@@ -139,6 +140,12 @@ pub struct Config {
     pub maxmemory_policy: MaxmemoryPolicy,
     /// `maxmemory-samples`.
     pub maxmemory_samples: u32,
+    /// `lfu-log-factor`.
+    pub lfu_log_factor: u32,
+    /// `lfu-decay-time`, min.
+    pub lfu_decay_time_min: u32,
+    /// `hash-max-listpack-entries` and the like.
+    pub limits: Limits,
     /// `bind`: addresses to listen on; `-` before one lets it be missing.
     pub bind: Vec<Box<str>>,
     /// `protected-mode`.
@@ -252,6 +259,9 @@ impl Default for Config {
             dir: ".".into(),
             maxmemory_policy: MaxmemoryPolicy::Noeviction,
             maxmemory_samples: 5,
+            lfu_log_factor: 10,
+            lfu_decay_time_min: 1,
+            limits: Limits::DEFAULT,
             bind: ["*", "-::*"].map(Box::from).to_vec(),
             protected_mode: true,
             tcp_backlog: 511,

@@ -14,6 +14,7 @@ mod config;
 mod election;
 mod engine;
 mod epoch;
+mod eviction;
 pub mod exchange;
 mod fact;
 mod failure;

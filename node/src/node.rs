@@ -8,6 +8,7 @@ use crate::cluster::ClusterState;
 use crate::commands;
 use crate::config::{ClientClass, Config};
 use crate::engine::{Bug, Quirk};
+use crate::eviction::{self, Eviction};
 use crate::fact::Fact;
 use crate::ids::ClientId;
 use crate::input::Input;
@@ -37,6 +38,7 @@ pub struct Node {
     pub(crate) replication: Replication,
     pub(crate) persistence: Persistence,
     pub(crate) store: Store,
+    pub(crate) eviction: Eviction,
     pub(crate) clients: Clients,
     /// Keys on their way to another server, of which nothing was heard yet.
     pub(crate) transfers: VecDeque<commands::Transfer>,
@@ -138,6 +140,7 @@ impl Node {
             health: state::Health::default(),
             spread: migration::Spread::default(),
             store: Store::new(),
+            eviction: Eviction::default(),
             clients: Clients::new(),
             transfers: VecDeque::new(),
             todo: Todo::empty(),
@@ -150,6 +153,7 @@ impl Node {
             next_cron: now.mono.plus_us(1000),
             noted_epoch: 0,
         };
+        eviction::reconfigure(&mut node);
         restore::announce(&mut node, restored);
         Ok(node)
     }

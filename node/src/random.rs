@@ -17,6 +17,10 @@ pub(crate) struct Randomness {
     pub(crate) pings: Stream,
     pub(crate) elections: Stream,
     pub(crate) keys: Stream,
+    /// Random members of collections.
+    pub(crate) members: Stream,
+    /// What is looked at to evict.
+    pub(crate) evictions: Stream,
 }
 
 /// One stream of random numbers (ChaCha8, portable).
@@ -36,6 +40,8 @@ impl Randomness {
             pings: stream(3),
             elections: stream(4),
             keys: stream(5),
+            members: stream(6),
+            evictions: stream(7),
         }
     }
 }

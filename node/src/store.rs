@@ -5,6 +5,7 @@
 //! others. Nothing here depends on addresses or on a random hash seed: equal histories make equal
 //! stores.
 
+mod access;
 #[cfg(test)]
 mod collection_tests;
 mod hash;
@@ -18,7 +19,6 @@ mod sorted_set;
 mod tests;
 mod value;
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -31,11 +31,15 @@ use crate::slot::{Slot, key_slot};
 use crate::time::WallMillis;
 use links::{Links, SlotLists};
 use memory::heap_bytes;
+use ranked::Ranked;
+
+pub(crate) use access::{AccessClock, NEW_KEY_USES};
 
 pub use hash::Hash;
 pub use list::List;
 pub use set::Set;
 pub use sorted_set::SortedSet;
+pub(crate) use value::Collection;
 pub use value::{Encoding, Limits, Value, ValueType};
 
 /// The keyspace of a node.
@@ -44,8 +48,13 @@ pub struct Store {
     entries: IndexMap<Word, Entry, FxBuildHasher>,
     slots: SlotLists,
     /// Keys that expire, soonest first.
-    expiries: BTreeSet<(i64, Word)>,
+    expiries: Ranked<(i64, Word)>,
+    clock: AccessClock,
     used_bytes: usize,
+    /// Keys that were made while somebody waited for some, the oldest first.
+    ready: Vec<Word>,
+    /// Whether somebody waits for keys.
+    notes_ready: bool,
 }
 
 /// Where a key stands in the table. Valid until the next key is removed.
@@ -59,6 +68,8 @@ struct Entry {
     expires_at_ms: i64,
     slot: Slot,
     links: Links,
+    /// When it was used last, or how often: see [`access`].
+    used: u32,
 }
 
 const NEVER: i64 = i64::MAX;
@@ -96,7 +107,7 @@ impl Store {
     pub fn mean_ttl_ms(&self, now: WallMillis) -> i64 {
         let total: i128 = self
             .expiries
-            .iter()
+            .range(0..self.expiries.len())
             .map(|&(at_ms, _)| i128::from(at_ms.saturating_sub(now.0).max(0)))
             .sum();
         let count = self.expiries.len().max(1) as i128;
@@ -107,6 +118,12 @@ impl Store {
     #[must_use]
     pub const fn used_bytes(&self) -> usize {
         self.used_bytes
+    }
+
+    /// What of [`Store::used_bytes`] the table takes, whatever is in it.
+    #[must_use]
+    pub fn overhead_bytes(&self) -> usize {
+        self.len() * ENTRY_BYTES
     }
 
     /// The value of a key that has not expired.
@@ -140,7 +157,12 @@ impl Store {
 
     /// Removes every key and says how many there were.
     pub fn clear(&mut self) -> u64 {
-        std::mem::take(self).len() as u64
+        let emptied = Self {
+            notes_ready: self.notes_ready,
+            clock: self.clock,
+            ..Self::default()
+        };
+        std::mem::replace(self, emptied).len() as u64
     }
 
     /// The whole keyspace, for a replica to [`Store::load`].
@@ -226,9 +248,20 @@ impl Store {
         now.0 > self.entries[place.0].expires_at_ms
     }
 
+    /// What a key takes with its value, bytes.
+    pub(crate) fn entry_bytes(&self, place: Place) -> usize {
+        ENTRY_BYTES + heap_bytes(self.key(place)) + self.value(place).heap_bytes()
+    }
+
     /// The `nth` key of the table, for a random pick.
     pub(crate) fn nth(&self, nth: usize) -> Option<Place> {
         (nth < self.len()).then_some(Place(nth))
+    }
+
+    /// The `nth` of the keys that expire, for a random pick.
+    pub(crate) fn nth_expiring(&self, nth: usize) -> Option<Place> {
+        let (_, key) = self.expiries.nth(nth)?;
+        self.find(key)
     }
 
     /// Every key, in the order of the table.
@@ -238,6 +271,9 @@ impl Store {
 
     /// Adds a key that is not there.
     pub(crate) fn insert(&mut self, key: Word, value: Value, expires_at_ms: Option<i64>) -> Place {
+        if self.notes_ready {
+            self.note_ready(&key, &value);
+        }
         let slot = key_slot(&key);
         self.used_bytes += ENTRY_BYTES + heap_bytes(&key) + value.heap_bytes();
         let entry = Entry {
@@ -245,6 +281,7 @@ impl Store {
             expires_at_ms: NEVER,
             slot,
             links: Links::default(),
+            used: self.clock.stamp(),
         };
         let (index, replaced) = self.entries.insert_full(key, entry);
         debug_assert!(replaced.is_none(), "the key was there already");
@@ -255,10 +292,43 @@ impl Store {
         Place(index)
     }
 
+    /// Has keys noted that come to hold what a client may wait for, or no longer.
+    pub(crate) fn note_ready_keys(&mut self, notes: bool) {
+        self.notes_ready = notes;
+        if !notes {
+            self.ready.clear();
+        }
+    }
+
+    pub(crate) const fn has_ready_keys(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// The keys that came to hold something, the first one first.
+    pub(crate) fn take_ready_keys(&mut self) -> Vec<Word> {
+        std::mem::take(&mut self.ready)
+    }
+
+    /// `signalKeyAsReady`
+    fn note_ready(&mut self, key: &Word, value: &Value) {
+        let may_be_awaited = matches!(value, Value::List(_) | Value::SortedSet(_));
+        if may_be_awaited && !self.ready.contains(key) {
+            self.ready.push(key.clone());
+        }
+    }
+
     /// Replaces a value and leaves the expiry as it is (`dbOverwrite`).
     pub(crate) fn set_value(&mut self, place: Place, value: Value) {
+        if self.notes_ready {
+            let key = self.key(place).clone();
+            self.note_ready(&key, &value);
+        }
         self.used_bytes += value.heap_bytes();
-        let old = std::mem::replace(&mut self.entries[place.0].value, value);
+        let entry = &mut self.entries[place.0];
+        if !self.clock.counts_uses() {
+            entry.used = self.clock.stamp();
+        }
+        let old = std::mem::replace(&mut entry.value, value);
         self.used_bytes -= old.heap_bytes();
     }
 
@@ -303,7 +373,7 @@ impl Store {
 
     /// A key whose time is over, the longest overdue first.
     pub(crate) fn first_expired(&self, now: WallMillis) -> Option<Word> {
-        let (at_ms, key) = self.expiries.first()?;
+        let (at_ms, key) = self.expiries.nth(0)?;
         (now.0 > *at_ms).then(|| key.clone())
     }
 

@@ -20,6 +20,7 @@ pub(crate) struct Stats {
     pub(crate) keyspace_hits: u64,
     pub(crate) keyspace_misses: u64,
     pub(crate) expired_keys: u64,
+    pub(crate) evicted_keys: u64,
     pub(crate) errors: u64,
     /// Error replies by code.
     pub(crate) errors_by_code: BTreeMap<Box<str>, u64>,

@@ -1,6 +1,6 @@
 //! `WAIT`: clients that wait for replicas to acknowledge what they wrote.
 
-use super::{Blocked, close, reply, unblock};
+use super::{Blocked, close, key_waits, reply, unblock};
 use crate::fact::Fact;
 use crate::ids::ClientId;
 use crate::node::Node;
@@ -64,8 +64,13 @@ pub(super) fn end_satisfied(node: &mut Node) {
     }
 }
 
-/// Ends a client's wait now, with as many replicas as there are; false if it does not wait.
+/// Ends a client's wait now, as if its time were over; false if it does not wait.
 pub(crate) fn unblock_waiting(node: &mut Node, client: ClientId, why: Option<Reply>) -> bool {
+    if key_waits::waits(node, client) {
+        let answer = why.unwrap_or(Reply::NilArray);
+        key_waits::stop_waiting_for_keys(node, client, Some(answer));
+        return true;
+    }
     let waits = node
         .clients
         .get(client)
@@ -85,7 +90,9 @@ pub(crate) fn unblock_waiting(node: &mut Node, client: ClientId, why: Option<Rep
 /// clients read later would be something else (`disconnectAllBlockedClients`). Postponed commands
 /// stay.
 pub(crate) fn redirect_blocked(node: &mut Node) {
-    for (client, _) in waits(node).collect::<Vec<_>>() {
+    let waiting = waits(node).map(|(client, _)| client);
+    let waiting: Vec<ClientId> = waiting.chain(key_waits::all(node)).collect();
+    for client in waiting {
         reply(
             node,
             client,
@@ -96,6 +103,7 @@ pub(crate) fn redirect_blocked(node: &mut Node) {
         );
         close(node, client);
     }
+    node.store.note_ready_keys(false);
 }
 
 fn end(node: &mut Node, client: ClientId) {

@@ -4,6 +4,7 @@ use crate::word::Word;
 
 use super::error::{CommandError, Outcome};
 use super::spec::{Run, Spec};
+use crate::eviction;
 use crate::fact::{Fact, write_digest};
 use crate::ids::ClientId;
 use crate::input::CommandLine;
@@ -11,7 +12,7 @@ use crate::node::Node;
 use crate::persistence;
 use crate::replication;
 use crate::reply::Reply;
-use crate::store::{Place, Value};
+use crate::store::{Collection, Limits, Place, Value};
 use crate::wire::resp::string_to_i64;
 
 /// A command that runs.
@@ -83,6 +84,29 @@ pub(super) fn run(node: &mut Node, origin: Origin, spec: &'static Spec, words: &
     }
 }
 
+/// Runs something for a client outside a command of its own.
+pub(super) fn run_as(
+    node: &mut Node,
+    client: ClientId,
+    spec: &'static Spec,
+    what: impl FnOnce(&mut Call<'_>) -> Outcome,
+) -> Done {
+    let mut call = Call {
+        node,
+        spec,
+        words: &[],
+        origin: Origin::Client(client),
+        effect: Effect::None,
+        written: Written::default(),
+    };
+    let answer = what(&mut call).map(Some);
+    Done {
+        answer,
+        effect: call.effect,
+        written: call.written,
+    }
+}
+
 impl Done {
     /// Feeds the stream, and tells the checkers where the writes stand in it.
     pub(super) fn propagate(effect: Effect, written: Written, node: &mut Node, words: CommandLine) {
@@ -120,6 +144,13 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// Whether the client that asks speaks RESP3.
+    pub(crate) fn speaks_resp3(&self) -> bool {
+        self.client()
+            .and_then(|client| self.node.clients.get(client))
+            .is_some_and(|client| client.resp3)
+    }
+
     /// The word at `place`. The arity was checked.
     pub(crate) fn word(&self, place: usize) -> &'a Word {
         &self.words[place]
@@ -132,12 +163,52 @@ impl<'a> Call<'a> {
             .is_some_and(|given| given.eq_ignore_ascii_case(word.as_bytes()))
     }
 
+    /// The client, if it may be blocked: a transaction's commands may not wait
+    /// (`CLIENT_DENY_BLOCKING`).
+    pub(crate) const fn client_that_may_wait(&self) -> Option<ClientId> {
+        self.client()
+    }
+
+    /// The number at `place`, at least `min`, or an error in a command's own words.
+    pub(crate) fn number_from(
+        &self,
+        place: usize,
+        min: usize,
+        otherwise: &'static str,
+    ) -> Result<usize, CommandError> {
+        string_to_i64(self.word(place))
+            .and_then(|number| usize::try_from(number).ok())
+            .filter(|&number| number >= min)
+            .ok_or(CommandError::fixed(otherwise))
+    }
+
+    /// The number at `place`, which is not negative.
+    pub(crate) fn positive(&self, place: usize) -> Result<usize, CommandError> {
+        self.number_from(place, 0, "ERR value is out of range, must be positive")
+    }
+
     pub(crate) fn integer(&self, place: usize) -> Result<i64, CommandError> {
         string_to_i64(self.word(place)).ok_or(CommandError::NOT_AN_INTEGER)
     }
 
     /// Finds a key to read it (`lookupKeyRead`).
     pub(crate) fn read(&mut self, key: &[u8]) -> Option<Place> {
+        let place = self.look_at(key)?;
+        self.used(place);
+        Some(place)
+    }
+
+    /// A key's value is read or changed: it is not the next to be evicted.
+    fn used(&mut self, place: Place) {
+        if self.node.store.counts_uses() {
+            eviction::count_use(self.node, place);
+        } else {
+            self.node.store.touch(place);
+        }
+    }
+
+    /// Finds a key to tell something of it, which is no use of it (`LOOKUP_NOTOUCH`).
+    pub(crate) fn look_at(&mut self, key: &[u8]) -> Option<Place> {
         let place = self.find(key);
         let stats = &mut self.node.clients.stats;
         if place.is_some() {
@@ -172,6 +243,93 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// Finds a key to read its collection.
+    pub(crate) fn read_as<T: Collection>(
+        &mut self,
+        key: &[u8],
+    ) -> Result<Option<&T>, CommandError> {
+        match self.read(key) {
+            Some(place) => self.collection(place).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Finds a key to change its collection.
+    pub(crate) fn find_as<T: Collection>(
+        &mut self,
+        key: &[u8],
+    ) -> Result<Option<Place>, CommandError> {
+        let Some(place) = self.find(key) else {
+            return Ok(None);
+        };
+        self.collection::<T>(place)?;
+        self.used(place);
+        Ok(Some(place))
+    }
+
+    /// The collection at a place.
+    pub(crate) fn collection<T: Collection>(&self, place: Place) -> Result<&T, CommandError> {
+        T::of(self.node.store.value(place)).ok_or(CommandError::WRONG_TYPE)
+    }
+
+    /// Changes a collection that [`Call::find_as`] found, or a new one where it found none. A key
+    /// does not outlive its last element.
+    pub(crate) fn change<T: Collection, R>(
+        &mut self,
+        key: &Word,
+        place: Option<Place>,
+        change: impl FnOnce(&mut T, &Limits) -> R,
+    ) -> R {
+        let Node { store, config, .. } = &mut *self.node;
+        let limits = &config.limits;
+        let Some(place) = place else {
+            let mut new = T::default();
+            let result = change(&mut new, limits);
+            let value: Value = new.into();
+            if !value.is_empty() {
+                store.insert(key.clone(), value, None);
+            }
+            return result;
+        };
+        let result = store.change(place, |value| match T::of_mut(value) {
+            Some(held) => change(held, limits),
+            None => unreachable!("the type was looked at when the key was found"),
+        });
+        if store.value(place).is_empty() {
+            store.remove_at(place);
+        }
+        result
+    }
+
+    /// Gives a key a value of any type, for ever (`setKey`). A key that got nothing is removed.
+    /// Whether the key is there afterwards.
+    pub(crate) fn put_value(&mut self, key: &Word, value: Value) -> bool {
+        let (place, is_something) = (self.find(key), !value.is_empty());
+        let store = &mut self.node.store;
+        match place {
+            Some(place) if is_something => {
+                store.set_value(place, value);
+                store.set_expiry(place, None);
+            }
+            Some(place) => store.remove_at(place),
+            None if is_something => {
+                store.insert(key.clone(), value, None);
+            }
+            None => {}
+        }
+        is_something
+    }
+
+    /// Keeps the result of a `STORE` command under its first key, and answers with its size.
+    pub(crate) fn store_result(&mut self, len: usize, value: Value) -> Outcome {
+        let key = self.word(1);
+        let was_there = self.find(key).is_some();
+        if self.put_value(key, value) || was_there {
+            self.changed();
+        }
+        Ok(Reply::Integer(len as i64))
+    }
+
     /// Whether a time to live that ends at `at_ms` is over before it begins
     /// (`checkAlreadyExpired`). Never on a replica, which waits for its master's DEL, nor while an
     /// append-only file is loaded.
@@ -188,6 +346,11 @@ impl<'a> Call<'a> {
         value: Word,
         expires_at_ms: Option<i64>,
     ) {
+        if let Some(place) = place
+            && self.node.store.counts_uses()
+        {
+            eviction::count_use(self.node, place);
+        }
         let store = &mut self.node.store;
         match place {
             Some(place) => {

@@ -11,6 +11,7 @@ use super::spec::{Flags, Spec, command, container, quiet_command};
 use crate::action::Action;
 use crate::clients;
 use crate::config::{Change, Config, Directive};
+use crate::eviction;
 use crate::ids::ClientId;
 use crate::input::ConfigRewrite;
 use crate::log_words::LogLevel;
@@ -120,6 +121,7 @@ fn set(call: &mut Call<'_>) -> Outcome {
     let before = std::mem::replace(call.node.config_mut(), changed);
     persistence::set_appendonly(call.node, appendonly);
     apply::changes(call.node, &before);
+    eviction::reconfigure(call.node);
     Ok(Reply::OK)
 }
 

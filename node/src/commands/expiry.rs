@@ -216,7 +216,7 @@ fn pexpiretime(call: &mut Call<'_>) -> Outcome {
 
 /// `ttlGenericCommand`: -2 if there is no such key, -1 if it does not expire.
 fn tell(call: &mut Call<'_>, since_ms: i64, unit: Unit) -> Outcome {
-    let Some(place) = call.read(call.word(1)) else {
+    let Some(place) = call.look_at(call.word(1)) else {
         return Ok(Reply::Integer(-2));
     };
     let Some(at_ms) = call.node.store.expiry(place) else {

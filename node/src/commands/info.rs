@@ -170,7 +170,7 @@ fn stats(node: &Node, out: &mut Fields) {
     out.put("sync_partial_ok", replication.partial_syncs);
     out.put("sync_partial_err", replication.refused_partial_syncs);
     out.put("expired_keys", stats.expired_keys);
-    out.put("evicted_keys", 0);
+    out.put("evicted_keys", stats.evicted_keys);
     out.put("keyspace_hits", stats.keyspace_hits);
     out.put("keyspace_misses", stats.keyspace_misses);
     out.put("pubsub_channels", 0);

@@ -4,7 +4,7 @@ use super::call::Call;
 use super::error::{CommandError, Outcome};
 use super::glob;
 use super::spec::{
-    Categories, Flags, KeySpec, Lookup, Spec, by_full_name, command, commands, lookup,
+    Categories, FindKeys, Flags, KeySpec, Lookup, Spec, by_full_name, command, commands, lookup,
 };
 use crate::reply::Reply;
 
@@ -109,7 +109,7 @@ fn info(spec: &'static Spec) -> Reply {
     Reply::Array(vec![
         Reply::bulk(spec.name),
         Reply::Integer(i64::from(spec.arity)),
-        simples(flag_words(spec.flags)),
+        simples(flag_words(spec)),
         Reply::Integer(first),
         Reply::Integer(last),
         Reply::Integer(step),
@@ -129,35 +129,51 @@ fn simples(words: Vec<&'static str>) -> Reply {
     )
 }
 
-/// First, last and step of the keys, as clients of before 7.0 want them.
+/// First, last and step of the keys, as clients of before 7.0 want them
+/// (`populateCommandLegacyRangeSpec`). Keys that stand elsewhere are left out.
 fn key_range(spec: &Spec) -> (i64, i64, i64) {
-    let (Some(first), Some(last)) = (spec.keys.first(), spec.keys.last()) else {
+    let mut ranges = spec
+        .keys
+        .iter()
+        .filter_map(|keys| keys.range().map(|(last, step)| (keys.first, last, step)));
+    let Some((first, first_last, step)) = ranges.next() else {
         return (0, 0, 0);
     };
-    let end = if last.last < 0 {
-        last.last as i64
-    } else {
-        (last.first + last.last.unsigned_abs()) as i64
+    let (start, last) = match ranges.next_back() {
+        Some((start, last, _)) => (start, last),
+        None => (first, first_last),
     };
-    (first.first as i64, end, first.step as i64)
+    let end = if last < 0 {
+        last as i64
+    } else {
+        (start + last.unsigned_abs()) as i64
+    };
+    (first as i64, end, step as i64)
 }
 
-fn flag_words(flags: Flags) -> Vec<&'static str> {
+fn flag_words(spec: &Spec) -> Vec<&'static str> {
     let words = [
         (Flags::WRITE, "write"),
         (Flags::READONLY, "readonly"),
         (Flags::DENYOOM, "denyoom"),
         (Flags::ADMIN, "admin"),
         (Flags::NOSCRIPT, "noscript"),
+        (Flags::BLOCKING, "blocking"),
         (Flags::LOADING, "loading"),
         (Flags::STALE, "stale"),
         (Flags::FAST, "fast"),
         (Flags::NO_AUTH, "no_auth"),
         (Flags::NO_ASYNC_LOADING, "no_async_loading"),
         (Flags::NO_MULTI, "no_multi"),
-        (Flags::ALLOW_BUSY, "allow_busy"),
     ];
-    chosen(words, |flag| flags.contains(flag))
+    let mut words = chosen(words, |flag| spec.flags.contains(flag));
+    if spec.has_movable_keys() {
+        words.push("movablekeys");
+    }
+    if spec.flags.contains(Flags::ALLOW_BUSY) {
+        words.push("allow_busy");
+    }
+    words
 }
 
 /// The categories of access control: those stated, and those that follow from the flags
@@ -169,10 +185,16 @@ fn category_words(spec: &Spec) -> Vec<&'static str> {
         (stated.contains(Categories::KEYSPACE), "@keyspace"),
         (flags.contains(Flags::READONLY), "@read"),
         (flags.contains(Flags::WRITE), "@write"),
+        (stated.contains(Categories::SET), "@set"),
+        (stated.contains(Categories::SORTED_SET), "@sortedset"),
+        (stated.contains(Categories::LIST), "@list"),
+        (stated.contains(Categories::HASH), "@hash"),
         (stated.contains(Categories::STRING), "@string"),
+        (stated.contains(Categories::BITMAP), "@bitmap"),
         (admin || stated.contains(Categories::ADMIN), "@admin"),
         (flags.contains(Flags::FAST), "@fast"),
         (!flags.contains(Flags::FAST), "@slow"),
+        (flags.contains(Flags::BLOCKING), "@blocking"),
         (
             admin || stated.contains(Categories::DANGEROUS),
             "@dangerous",
@@ -195,33 +217,44 @@ fn chosen<T, const N: usize>(
 /// `addReplyCommandKeySpecs`.
 fn key_spec(keys: &KeySpec) -> Reply {
     let flags = keys.flags.iter().map(|&flag| Reply::Simple(flag.into()));
+    let number = |value: usize| Reply::Integer(value as i64);
+    let (begin, find) = match keys.find {
+        FindKeys::Range { last, step } => (
+            Some(keys.first),
+            Some((
+                "range",
+                vec![
+                    ("lastkey", Reply::Integer(last as i64)),
+                    ("keystep", number(step)),
+                    ("limit", number(0)),
+                ],
+            )),
+        ),
+        FindKeys::Counted => (
+            Some(keys.first),
+            Some((
+                "keynum",
+                vec![
+                    ("keynumidx", number(0)),
+                    ("firstkey", number(1)),
+                    ("keystep", number(1)),
+                ],
+            )),
+        ),
+        FindKeys::AfterStore | FindKeys::Unknown => (None, None),
+    };
+    let begin = begin.map(|index| ("index", vec![("index", number(index))]));
     map(vec![
         ("flags", Reply::Set(flags.collect())),
-        (
-            "begin_search",
-            map(vec![
-                ("type", Reply::bulk("index")),
-                (
-                    "spec",
-                    map(vec![("index", Reply::Integer(keys.first as i64))]),
-                ),
-            ]),
-        ),
-        (
-            "find_keys",
-            map(vec![
-                ("type", Reply::bulk("range")),
-                (
-                    "spec",
-                    map(vec![
-                        ("lastkey", Reply::Integer(keys.last as i64)),
-                        ("keystep", Reply::Integer(keys.step as i64)),
-                        ("limit", Reply::Integer(0)),
-                    ]),
-                ),
-            ]),
-        ),
+        ("begin_search", key_search(begin)),
+        ("find_keys", key_search(find)),
     ])
+}
+
+/// One half of how keys are found.
+fn key_search(how: Option<(&'static str, Vec<(&'static str, Reply)>)>) -> Reply {
+    let (kind, spec) = how.unwrap_or(("unknown", Vec::new()));
+    map(vec![("type", Reply::bulk(kind)), ("spec", map(spec))])
 }
 
 fn map(pairs: Vec<(&'static str, Reply)>) -> Reply {
@@ -314,8 +347,14 @@ fn keys_of(call: &Call<'_>) -> Result<Vec<(Reply, &'static KeySpec)>, CommandErr
             "ERR Invalid number of arguments specified for command",
         ));
     }
-    let places = spec.key_places(words.len());
-    Ok(places
+    let places = spec.key_places(words);
+    let found: Vec<_> = places
         .map(|(place, keys)| (Reply::Bulk(words[place].clone()), keys))
-        .collect())
+        .collect();
+    if found.is_empty() {
+        return Err(CommandError::fixed(
+            "ERR Invalid arguments specified for command",
+        ));
+    }
+    Ok(found)
 }

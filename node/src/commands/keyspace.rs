@@ -1,16 +1,14 @@
 //! Keys of any type (`db.c`).
 
-use crate::word::Word;
-
 use super::call::Call;
 use super::error::{CommandError, Outcome};
 use super::glob;
+use super::scanning::{self, Scan};
+use super::shapes::{FAST_READ, WRITE};
 use super::spec::{Categories, Flags, Spec, command, key, keys};
 use crate::fact::Fact;
 use crate::reply::Reply;
 use crate::store::Place;
-
-const FAST_READ: Flags = Flags::READONLY.union(Flags::FAST);
 
 const MULTI_SHARD: &[&str] = &["request_policy:multi_shard", "response_policy:agg_sum"];
 const ALL_SHARDS: &str = "request_policy:all_shards";
@@ -43,7 +41,7 @@ pub(super) const COMMANDS: &[Spec] = &[
     .keys(&[keys(1, -1, 1, &["RO"])])
     .tips(MULTI_SHARD),
     generic(
-        command("touch", -2, FAST_READ, exists),
+        command("touch", -2, FAST_READ, touch),
         "3.2.1",
         "Counts those of some keys that are there.",
     )
@@ -92,6 +90,12 @@ pub(super) const COMMANDS: &[Spec] = &[
         key(1, &["RW", "access", "delete"]),
         key(2, &["OW", "insert"]),
     ]),
+    generic(
+        command("copy", -3, WRITE, copy),
+        "6.2.0",
+        "Copies a value to another key.",
+    )
+    .keys(&[key(1, &["RO", "access"]), key(2, &["OW", "update"])]),
     command("dbsize", 1, FAST_READ, dbsize)
         .about("server", "1.0.0", "Counts the keys.")
         .categories(Categories::KEYSPACE)
@@ -122,12 +126,18 @@ fn del(call: &mut Call<'_>) -> Outcome {
 
 fn exists(call: &mut Call<'_>) -> Outcome {
     let words = call.words;
+    let found = words[1..].iter().filter(|key| call.look_at(key).is_some());
+    Ok(Reply::Integer(found.count() as i64))
+}
+
+fn touch(call: &mut Call<'_>) -> Outcome {
+    let words = call.words;
     let found = words[1..].iter().filter(|key| call.read(key).is_some());
     Ok(Reply::Integer(found.count() as i64))
 }
 
 fn type_of(call: &mut Call<'_>) -> Outcome {
-    let place = call.read(call.word(1));
+    let place = call.look_at(call.word(1));
     Ok(Reply::Simple(type_name(call, place).into()))
 }
 
@@ -149,23 +159,13 @@ fn keys_like(call: &mut Call<'_>) -> Outcome {
     Ok(Reply::Array(found.collect()))
 }
 
-/// What `SCAN` was asked for.
-struct Scan<'a> {
-    count: usize,
-    pattern: Option<&'a Word>,
-    type_name: Option<&'a Word>,
-}
-
 fn scan(call: &mut Call<'_>) -> Outcome {
-    let cursor = scan_cursor(call.word(1))?;
-    let wanted = scan_options(call)?;
+    let cursor = scanning::cursor(call.word(1))?;
+    let wanted = Scan::options(call, 2, true)?;
     let (next, keys) = call.node.store.scan(cursor, wanted.count);
     let mut found = Vec::with_capacity(keys.len());
     for key in keys {
-        let matches = wanted
-            .pattern
-            .is_none_or(|pattern| glob::matches(pattern, &key, false));
-        if !matches {
+        if !wanted.matches(&key) {
             continue;
         }
         let place = call.find(&key);
@@ -177,68 +177,7 @@ fn scan(call: &mut Call<'_>) -> Outcome {
             found.push(Reply::Bulk(key));
         }
     }
-    Ok(Reply::Array(vec![
-        Reply::bulk(next.to_string()),
-        Reply::Array(found),
-    ]))
-}
-
-/// Reads a cursor as C's `strtoul` does, sign and all (`parseScanCursorOrReply`).
-fn scan_cursor(word: &[u8]) -> Result<u64, CommandError> {
-    const INVALID: CommandError = CommandError::fixed("ERR invalid cursor");
-    let (negative, digits) = match word {
-        [b'-', digits @ ..] => (true, digits),
-        [b'+', digits @ ..] => (false, digits),
-        digits => (false, digits),
-    };
-    if digits.is_empty() {
-        // `strtoul` reads nothing as zero.
-        return if word.is_empty() { Ok(0) } else { Err(INVALID) };
-    }
-    let mut cursor = 0_u64;
-    for digit in digits {
-        if !digit.is_ascii_digit() {
-            return Err(INVALID);
-        }
-        cursor = cursor
-            .checked_mul(10)
-            .and_then(|tens| tens.checked_add(u64::from(digit - b'0')))
-            .ok_or(INVALID)?;
-    }
-    Ok(if negative {
-        cursor.wrapping_neg()
-    } else {
-        cursor
-    })
-}
-
-fn scan_options<'a>(call: &Call<'a>) -> Result<Scan<'a>, CommandError> {
-    let mut wanted = Scan {
-        count: 10,
-        pattern: None,
-        type_name: None,
-    };
-    let mut place = 2;
-    while place < call.words.len() {
-        if place + 1 == call.words.len() {
-            return Err(CommandError::SYNTAX);
-        }
-        if call.says(place, "count") {
-            let count = call.integer(place + 1)?;
-            wanted.count = usize::try_from(count)
-                .ok()
-                .filter(|&count| count > 0)
-                .ok_or(CommandError::SYNTAX)?;
-        } else if call.says(place, "match") {
-            wanted.pattern = Some(call.word(place + 1));
-        } else if call.says(place, "type") {
-            wanted.type_name = Some(call.word(place + 1));
-        } else {
-            return Err(CommandError::SYNTAX);
-        }
-        place += 2;
-    }
-    Ok(wanted)
+    Ok(scanning::answer(next, found))
 }
 
 /// How often `RANDOMKEY` draws at most while every key may have expired (`dbRandomKey`).
@@ -290,6 +229,46 @@ fn move_value(call: &mut Call<'_>) -> Result<(), CommandError> {
     call.node.store.insert(to.clone(), value, expires_at_ms);
     call.changed();
     Ok(())
+}
+
+fn copy(call: &mut Call<'_>) -> Outcome {
+    let (mut replaces, mut place) = (false, 3);
+    while place < call.words.len() {
+        if call.says(place, "replace") {
+            replaces = true;
+        } else if call.says(place, "db") && place + 1 < call.words.len() {
+            place += 1;
+            if call.integer(place)? != 0 {
+                return Err(CommandError::fixed("ERR DB index is out of range"));
+            }
+        } else {
+            return Err(CommandError::SYNTAX);
+        }
+        place += 1;
+    }
+    let (from, to) = (call.word(1), call.word(2));
+    if from == to {
+        return Err(CommandError::fixed(
+            "ERR source and destination objects are the same",
+        ));
+    }
+    if call.read(from).is_none() {
+        return Ok(Reply::Integer(0));
+    }
+    if let Some(place) = call.find(to) {
+        if !replaces {
+            return Ok(Reply::Integer(0));
+        }
+        call.node.store.remove_at(place);
+    }
+    let Some(place) = call.find(from) else {
+        return Ok(Reply::Integer(0));
+    };
+    let store = &mut call.node.store;
+    let (value, expires_at_ms) = (store.value(place).clone(), store.expiry(place));
+    store.insert(to.clone(), value, expires_at_ms);
+    call.changed();
+    Ok(Reply::Integer(1))
 }
 
 fn dbsize(call: &mut Call<'_>) -> Outcome {

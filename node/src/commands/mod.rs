@@ -1,6 +1,8 @@
 //! Client commands: dispatch, the checks before a command runs, and what follows it. One file a
 //! family.
 
+mod bits;
+mod blocking;
 mod call;
 mod client;
 mod cluster;
@@ -13,13 +15,26 @@ mod debug;
 mod error;
 mod expiry;
 mod glob;
+mod hashes;
 mod info;
 mod introspection;
 mod keyspace;
+mod lcs;
+mod lists;
 mod migrate;
+mod number;
+mod objects;
 mod redirect;
+mod sampling;
 mod saving;
+mod scanning;
 mod server;
+mod sets;
+mod shapes;
+mod sort;
+mod sorted_set_algebra;
+mod sorted_set_ranges;
+mod sorted_sets;
 mod spec;
 mod strings;
 #[cfg(test)]
@@ -28,6 +43,7 @@ mod transfer;
 
 use crate::word::Word;
 
+pub(crate) use self::blocking::Awaited;
 use self::call::{Done, Origin};
 pub(crate) use self::client::description as describe_client;
 pub(crate) use self::config::rewritten as config_rewritten;
@@ -37,7 +53,7 @@ use self::redirect::Route;
 pub(crate) use self::spec::{CommandNumber, Flags, Spec, own_name};
 use self::spec::{Lookup, lookup, lookup_renamed};
 use crate::clients::{self, PauseKind};
-use crate::config::MaxmemoryPolicy;
+use crate::eviction;
 use crate::ids::ClientId;
 use crate::input::CommandLine;
 use crate::node::Node;
@@ -49,6 +65,15 @@ use crate::store::Place;
 /// The commands of every family.
 static FAMILIES: &[&[Spec]] = &[
     strings::COMMANDS,
+    lists::COMMANDS,
+    sets::COMMANDS,
+    sorted_sets::COMMANDS,
+    sorted_set_algebra::COMMANDS,
+    hashes::COMMANDS,
+    bits::COMMANDS,
+    lcs::COMMANDS,
+    sort::COMMANDS,
+    objects::COMMANDS,
     keyspace::COMMANDS,
     transfer::COMMANDS,
     migrate::COMMANDS,
@@ -145,8 +170,11 @@ fn check(
         }
     }
     let writes = spec.flags.contains(Flags::WRITE);
-    if spec.flags.contains(Flags::DENYOOM) && is_out_of_memory(node) {
-        return Err(CommandError::OUT_OF_MEMORY);
+    if node.config.maxmemory_bytes > 0 {
+        let has_room = eviction::make_room(node);
+        if !has_room && spec.flags.contains(Flags::DENYOOM) {
+            return Err(CommandError::OUT_OF_MEMORY);
+        }
     }
     if node.persistence.is_troubled()
         && (writes || spec.name == "ping")
@@ -176,14 +204,6 @@ fn check(
         return Ok(Admission::Postpone);
     }
     Ok(Admission::Run)
-}
-
-/// Keys are never evicted: where another policy than `noeviction` is set, memory has no limit.
-fn is_out_of_memory(node: &Node) -> bool {
-    let config = &node.config;
-    config.maxmemory_bytes > 0
-        && config.maxmemory_policy == MaxmemoryPolicy::Noeviction
-        && node.store.used_bytes() as u64 > config.maxmemory_bytes
 }
 
 /// `checkGoodReplicasStatus`.
@@ -239,6 +259,9 @@ fn run(
         sender.write_offset = offset;
     }
     finish(node, client, answer);
+    if node.store.has_ready_keys() {
+        blocking::serve_ready(node);
+    }
 }
 
 /// Answers a client and makes it ready for its next command.
@@ -302,6 +325,8 @@ pub(crate) fn cron(node: &mut Node) {
     let now = node.wall();
     node.clients.stats.sample(now);
     clients::close_idle(node);
+    blocking::redirect_waiting(node);
+    eviction::cron(node);
     if clients::check_pause(node) || follows_master(node) || node.clients.active_expiry_off {
         return;
     }

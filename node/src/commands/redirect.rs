@@ -188,6 +188,22 @@ fn locate<'a>(
     Ok(located)
 }
 
+/// Where a client that waits for a key must go, if this node serves it no longer.
+pub(super) fn of_waiting(node: &Node, key: &Word) -> Option<Redirection> {
+    if !node.cluster.state_ok {
+        return Some(Redirection::Down);
+    }
+    let slot = key_slot(key);
+    let owner = node.cluster.owner(slot);
+    if owner == Some(MYSELF) || node.cluster.importing.contains_key(&slot) {
+        return None;
+    }
+    Some(match owner {
+        Some(owner) => Redirection::Moved(slot, endpoint(node, owner)),
+        None => Redirection::Unserved,
+    })
+}
+
 /// Where clients reach a node. Its host is empty as long as nobody told it.
 fn endpoint(node: &Node, peer: PeerIndex) -> String {
     let peer = &node.cluster[peer];

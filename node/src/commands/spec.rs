@@ -1,6 +1,8 @@
 //! What is known of a command before it runs: one table drives dispatch, arity checks, key
 //! extraction, redirection and `COMMAND`.
 
+use std::iter::StepBy;
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use crate::word::Word;
@@ -11,6 +13,7 @@ use super::call::Call;
 use super::error::{CommandError, Outcome};
 use crate::config::Renames;
 use crate::reply::Reply;
+use crate::wire::resp::string_to_i64;
 
 bitflags::bitflags! {
     /// What a command is allowed to do and when (`CMD_*`).
@@ -44,18 +47,25 @@ bitflags::bitflags! {
         const PROTECTED = 1 << 12;
         /// Taken to have been announced by `ASKING`.
         const ASKING = 1 << 20;
+        /// May block its client.
+        const BLOCKING = 1 << 16;
     }
 }
 
 bitflags::bitflags! {
     /// Categories of access control that do not follow from the flags (`ACL_CATEGORY_*`).
     #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-    pub(crate) struct Categories: u8 {
+    pub(crate) struct Categories: u32 {
         const KEYSPACE = 1;
         const STRING = 2;
         const CONNECTION = 4;
         const ADMIN = 8;
         const DANGEROUS = 16;
+        const SET = 1 << 16;
+        const SORTED_SET = 1 << 17;
+        const LIST = 1 << 18;
+        const HASH = 1 << 19;
+        const BITMAP = 1 << 20;
     }
 }
 
@@ -83,14 +93,30 @@ pub(crate) struct Spec {
 /// Where keys stand among the words.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct KeySpec {
-    /// The first.
+    /// The first word that tells of them.
     pub(crate) first: usize,
-    /// The last: counted from the first, or, if negative, from the end.
-    pub(crate) last: isize,
-    /// How far one is from the next.
-    pub(crate) step: usize,
+    /// How they are found from there.
+    pub(crate) find: FindKeys,
     /// What is done with them.
     pub(crate) flags: &'static [&'static str],
+}
+
+/// How keys are found from the first word that tells of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum FindKeys {
+    /// It is the first key itself.
+    Range {
+        /// The last: counted from the first, or, if negative, from the end.
+        last: isize,
+        /// How far one is from the next.
+        step: usize,
+    },
+    /// It is the number of keys, which follow.
+    Counted,
+    /// The key follows the last such keyword, `STORE` of `SORT`. Clients are not told where.
+    AfterStore,
+    /// Nobody knows them before the command runs: `BY` and `GET` of `SORT`.
+    Unknown,
 }
 
 /// How a command runs.
@@ -210,27 +236,94 @@ impl Spec {
         }
     }
 
-    /// The places of the keys in a command line of that many words, and the spec each is of.
+    /// The places of the keys in a command line, and the spec each is of. There are none at all if
+    /// one of the specs makes no sense of the words: the command tells why.
     pub(crate) fn key_places(
         &self,
-        word_count: usize,
-    ) -> impl Iterator<Item = (usize, &'static KeySpec)> + use<> {
-        self.keys.iter().flat_map(move |keys| {
-            let last = if keys.last < 0 {
-                word_count.saturating_add_signed(keys.last)
-            } else {
-                keys.first + keys.last.unsigned_abs()
-            };
-            (keys.first..=last.min(word_count - 1))
-                .step_by(keys.step)
-                .map(move |place| (place, keys))
-        })
+        words: &[Word],
+    ) -> impl Iterator<Item = (usize, &'static KeySpec)> {
+        let is_sound = |keys: &KeySpec| {
+            keys.find != FindKeys::Counted || !counted(words, keys.first).is_empty()
+        };
+        let specs = if self.keys.iter().all(is_sound) {
+            self.keys
+        } else {
+            &[]
+        };
+        specs
+            .iter()
+            .flat_map(|keys| keys.places(words).map(move |place| (place, keys)))
     }
 
     /// The keys of a command line.
     pub(crate) fn keys_of<'a>(&self, words: &'a [Word]) -> impl Iterator<Item = &'a Word> {
-        self.key_places(words.len()).map(|(place, _)| &words[place])
+        self.key_places(words).map(|(place, _)| &words[place])
     }
+
+    /// Whether only a look at the whole command line finds all keys (`CMD_MOVABLE_KEYS`).
+    pub(crate) fn has_movable_keys(&self) -> bool {
+        self.keys.iter().any(|keys| keys.range().is_none())
+    }
+}
+
+impl KeySpec {
+    /// The last key and the step, if the keys stand at places that follow from the length alone.
+    pub(crate) const fn range(&self) -> Option<(isize, usize)> {
+        match self.find {
+            FindKeys::Range { last, step } => Some((last, step)),
+            FindKeys::Counted | FindKeys::AfterStore | FindKeys::Unknown => None,
+        }
+    }
+
+    /// The places of its keys.
+    fn places(&self, words: &[Word]) -> StepBy<Range<usize>> {
+        let (places, step) = match self.find {
+            FindKeys::Range { last, step } => {
+                let last = if last < 0 {
+                    words.len().saturating_add_signed(last)
+                } else {
+                    self.first + last.unsigned_abs()
+                };
+                (self.first..(last + 1).min(words.len()), step)
+            }
+            FindKeys::Counted => (counted(words, self.first), 1),
+            FindKeys::AfterStore => (after_store(words), 1),
+            FindKeys::Unknown => (0..0, 1),
+        };
+        places.step_by(step)
+    }
+}
+
+/// The places of keys whose number stands at `first`.
+fn counted(words: &[Word], first: usize) -> Range<usize> {
+    let count = words
+        .get(first)
+        .and_then(|count| string_to_i64(count))
+        .and_then(|count| usize::try_from(count).ok());
+    let start = first + 1;
+    match count.and_then(|count| start.checked_add(count)) {
+        Some(end) if end <= words.len() => start..end,
+        Some(_) | None => 0..0,
+    }
+}
+
+/// The place behind the last `STORE` that is no argument of another option (`sortGetKeys`).
+fn after_store(words: &[Word]) -> Range<usize> {
+    let mut found = 0..0;
+    let mut place = 2;
+    while place < words.len() {
+        let says = |name: &str| words[place].eq_ignore_ascii_case(name.as_bytes());
+        if says("limit") {
+            place += 2;
+        } else if says("get") || says("by") {
+            place += 1;
+        } else if says("store") && place + 1 < words.len() {
+            place += 1;
+            found = place..place + 1;
+        }
+        place += 1;
+    }
+    found
 }
 
 /// One key at `first`.
@@ -244,12 +337,21 @@ pub(super) const fn keys(
     step: usize,
     flags: &'static [&'static str],
 ) -> KeySpec {
-    KeySpec {
-        first,
-        last,
-        step,
-        flags,
-    }
+    found_by(first, FindKeys::Range { last, step }, flags)
+}
+
+/// Keys whose number stands at `first`.
+pub(super) const fn counted_keys(first: usize, flags: &'static [&'static str]) -> KeySpec {
+    found_by(first, FindKeys::Counted, flags)
+}
+
+/// Keys that are found by a way of their own.
+pub(super) const fn found_by(
+    first: usize,
+    find: FindKeys,
+    flags: &'static [&'static str],
+) -> KeySpec {
+    KeySpec { first, find, flags }
 }
 
 /// Every command and subcommand by its full name.

@@ -4,18 +4,14 @@ use crate::word::Word;
 
 use super::call::{Call, decimal, fixed};
 use super::error::{CommandError, Outcome};
+use super::number::Extended;
+use super::shapes::{FAST_READ, FAST_WRITE, READ_KEY, UPDATE_KEY, WRITE};
 use super::spec::{Categories, Flags, KeySpec, Spec, command, key, keys};
 use crate::input::CommandLine;
 use crate::reply::Reply;
 use crate::store::{Place, Value};
 use crate::wire::resp::string_to_i64;
 
-const WRITE: Flags = Flags::WRITE.union(Flags::DENYOOM);
-const FAST_WRITE: Flags = WRITE.union(Flags::FAST);
-const FAST_READ: Flags = Flags::READONLY.union(Flags::FAST);
-
-const READ_KEY: &[KeySpec] = &[key(1, &["RO", "access"])];
-const UPDATE_KEY: &[KeySpec] = &[key(1, &["RW", "access", "update"])];
 const OVERWRITE_KEY: &[KeySpec] = &[key(1, &["OW", "update"])];
 
 const MULTI_SHARD: &str = "request_policy:multi_shard";
@@ -126,6 +122,12 @@ pub(super) const COMMANDS: &[Spec] = &[
         command("decrby", 3, FAST_WRITE, decrby),
         "1.0.0",
         "Takes from a number.",
+    )
+    .keys(UPDATE_KEY),
+    string(
+        command("incrbyfloat", 3, FAST_WRITE, incrbyfloat),
+        "2.6.0",
+        "Adds to a number with decimals.",
     )
     .keys(UPDATE_KEY),
     string(
@@ -529,6 +531,28 @@ fn number_at(call: &Call<'_>, place: Option<Place>) -> Result<i64, CommandError>
         None => Ok(0),
         Some(place) => string_to_i64(call.string(place)?).ok_or(CommandError::NOT_AN_INTEGER),
     }
+}
+
+fn incrbyfloat(call: &mut Call<'_>) -> Outcome {
+    const NOT_A_FLOAT: CommandError = CommandError::fixed("ERR value is not a valid float");
+    let key = call.word(1);
+    let place = call.find(key);
+    let old = match place {
+        Some(place) => Extended::read(call.string(place)?).ok_or(NOT_A_FLOAT)?,
+        None => Extended::ZERO,
+    };
+    let sum = old + Extended::read(call.word(2)).ok_or(NOT_A_FLOAT)?;
+    if !sum.is_finite() {
+        return Err(CommandError::fixed(
+            "ERR increment would produce NaN or Infinity",
+        ));
+    }
+    let new = Word::from(sum.to_string());
+    call.wrote(key, &new);
+    let kept_ms = place.and_then(|place| call.node.store.expiry(place));
+    call.put(key, place, new.clone(), kept_ms);
+    call.changed_as([fixed("SET"), key.clone(), new.clone(), fixed("KEEPTTL")]);
+    Ok(Reply::Bulk(new))
 }
 
 fn mget(call: &mut Call<'_>) -> Outcome {

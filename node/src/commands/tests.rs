@@ -8,11 +8,16 @@
 mod clients;
 mod cluster;
 mod errors;
+mod hashes;
 mod keyspace;
+mod lists;
 mod redirect;
 mod replication;
 mod server;
+mod sets;
+mod sorted_sets;
 mod transfer;
+mod values;
 
 use crate::word::Word;
 
@@ -82,18 +87,22 @@ fn fresh(config: Config) -> Lone {
         actions: Vec::new(),
     };
     for client in [ALICE, BOB, REPLICA] {
-        let peer = format!("10.9.9.{}:5000", client.0).parse().unwrap();
-        let local = [10, 0, 0, 1].into();
-        lone.give(Input::ClientAccepted {
-            client,
-            peer,
-            local,
-        });
+        lone.connect(client);
     }
     lone
 }
 
 impl Lone {
+    fn connect(&mut self, client: ClientId) {
+        let peer = format!("10.9.9.{}:5000", client.0).parse().unwrap();
+        let local = [10, 0, 0, 1].into();
+        self.give(Input::ClientAccepted {
+            client,
+            peer,
+            local,
+        });
+    }
+
     fn give(&mut self, input: Input) {
         self.node.handle(self.now, input, &mut self.actions);
     }

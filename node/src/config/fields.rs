@@ -46,6 +46,23 @@ macro_rules! number {
     };
 }
 
+/// A limit of the compact form of collections, in elements or bytes.
+macro_rules! limit {
+    ($name:literal, $kind:ident, $field:ident) => {
+        Field {
+            name: $name,
+            get: |config| Setting::$kind(config.limits.$field.try_into().unwrap_or_default()),
+            set: |config, setting| {
+                config.limits.$field = match setting {
+                    Setting::Bytes(bytes) => usize::try_from(*bytes).unwrap_or(usize::MAX),
+                    other => usize::try_from(number(other)).unwrap_or(usize::MAX),
+                };
+                Ok(())
+            },
+        }
+    };
+}
+
 macro_rules! bytes {
     ($name:literal, $field:ident) => {
         Field {
@@ -218,6 +235,13 @@ static FIELDS: &[Field] = &[
     bytes!("maxmemory", maxmemory_bytes),
     choice!("maxmemory-policy", maxmemory_policy: MaxmemoryPolicy),
     number!("maxmemory-samples", maxmemory_samples: u32),
+    number!("lfu-log-factor", lfu_log_factor: u32),
+    number!("lfu-decay-time", lfu_decay_time_min: u32),
+    limit!("hash-max-listpack-entries", Number, hash_entries),
+    limit!("hash-max-listpack-value", Bytes, hash_value_bytes),
+    limit!("set-max-intset-entries", Number, intset_entries),
+    limit!("zset-max-listpack-entries", Number, sorted_set_entries),
+    limit!("zset-max-listpack-value", Bytes, sorted_set_value_bytes),
     Field {
         name: "bind",
         get: |config| Setting::Words(config.bind.clone()),

@@ -6,11 +6,11 @@ use crate::word::Word;
 /// The longest word that takes nothing beside its own place.
 const IN_PLACE_BYTES: usize = 22;
 
-/// What a shared word takes beside its bytes: the count of its holders and where they are.
-const SHARED_BYTES: usize = 48;
+/// What a shared word takes beside its bytes: the count of its holders.
+const SHARED_BYTES: usize = 16;
 
 /// What the allocator rounds up to.
-const GRAIN_BYTES: usize = 8;
+const GRAIN_BYTES: usize = 16;
 
 /// What a word takes beside its own place.
 pub(super) fn heap_bytes(word: &Word) -> usize {
@@ -22,7 +22,7 @@ pub(super) const fn heap_bytes_of(len: usize) -> usize {
     if len <= IN_PLACE_BYTES {
         0
     } else {
-        SHARED_BYTES + len.next_multiple_of(GRAIN_BYTES)
+        (SHARED_BYTES + len).next_multiple_of(GRAIN_BYTES)
     }
 }
 

@@ -118,42 +118,6 @@ impl Value {
         }
     }
 
-    /// The list, if it is one.
-    #[must_use]
-    pub fn as_list(&self) -> Option<&List> {
-        match self {
-            Self::List(list) => Some(list),
-            Self::String(_) | Self::Set(_) | Self::SortedSet(_) | Self::Hash(_) => None,
-        }
-    }
-
-    /// The set, if it is one.
-    #[must_use]
-    pub fn as_set(&self) -> Option<&Set> {
-        match self {
-            Self::Set(set) => Some(set),
-            Self::String(_) | Self::List(_) | Self::SortedSet(_) | Self::Hash(_) => None,
-        }
-    }
-
-    /// The sorted set, if it is one.
-    #[must_use]
-    pub fn as_sorted_set(&self) -> Option<&SortedSet> {
-        match self {
-            Self::SortedSet(set) => Some(set),
-            Self::String(_) | Self::List(_) | Self::Set(_) | Self::Hash(_) => None,
-        }
-    }
-
-    /// The hash, if it is one.
-    #[must_use]
-    pub fn as_hash(&self) -> Option<&Hash> {
-        match self {
-            Self::Hash(hash) => Some(hash),
-            Self::String(_) | Self::List(_) | Self::Set(_) | Self::SortedSet(_) => None,
-        }
-    }
-
     /// Number of elements; a string's length in bytes.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -199,29 +163,55 @@ impl Value {
     }
 }
 
-impl From<List> for Value {
-    fn from(list: List) -> Self {
-        Self::List(Arc::new(list))
-    }
+/// A type whose values hold elements.
+pub(crate) trait Collection: Clone + Default + Into<Value> {
+    /// The collection, if the value is one of this type.
+    fn of(value: &Value) -> Option<&Self>;
+
+    /// The same, to be changed; a snapshot that shares it keeps it as it was.
+    fn of_mut(value: &mut Value) -> Option<&mut Self>;
 }
 
-impl From<Set> for Value {
-    fn from(set: Set) -> Self {
-        Self::Set(Arc::new(set))
-    }
+macro_rules! collection {
+    ($name:ident, $accessor:ident, $what:literal) => {
+        impl Value {
+            #[doc = concat!("The ", $what, ", if it is one.")]
+            #[must_use]
+            pub fn $accessor(&self) -> Option<&$name> {
+                <$name as Collection>::of(self)
+            }
+        }
+
+        impl Collection for $name {
+            fn of(value: &Value) -> Option<&Self> {
+                if let Value::$name(held) = value {
+                    Some(held)
+                } else {
+                    None
+                }
+            }
+
+            fn of_mut(value: &mut Value) -> Option<&mut Self> {
+                if let Value::$name(held) = value {
+                    Some(Arc::make_mut(held))
+                } else {
+                    None
+                }
+            }
+        }
+
+        impl From<$name> for Value {
+            fn from(held: $name) -> Self {
+                Self::$name(Arc::new(held))
+            }
+        }
+    };
 }
 
-impl From<SortedSet> for Value {
-    fn from(set: SortedSet) -> Self {
-        Self::SortedSet(Arc::new(set))
-    }
-}
-
-impl From<Hash> for Value {
-    fn from(hash: Hash) -> Self {
-        Self::Hash(Arc::new(hash))
-    }
-}
+collection!(List, as_list, "list");
+collection!(Set, as_set, "set");
+collection!(SortedSet, as_sorted_set, "sorted set");
+collection!(Hash, as_hash, "hash");
 
 impl From<Word> for Value {
     fn from(text: Word) -> Self {

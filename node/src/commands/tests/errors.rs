@@ -55,7 +55,7 @@ const REFUSED: &[&str] = &[
     "REPLCONF listening-port",
     "REPLCONF nonsense 1",
     "WAIT 1",
-    "LPUSH l 1",
+    "XADD s 1-1 f v",
     "MULTI",
 ];
 
