@@ -267,6 +267,8 @@ fn config(scenario: &Scenario, place: usize, address: SocketAddr) -> Config {
     let mut config = own.unwrap_or(&scenario.config).clone();
     config.engine = scenario.engine;
     config.cron_takes_us = CRON_TAKES_US;
+    // Points of `save` are not simulated.
+    config.save.clear();
     // There is nobody outside a simulated network.
     config.protected_mode = false;
     config.announce_ip = Some(address.ip());

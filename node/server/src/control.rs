@@ -84,7 +84,9 @@ impl Control {
         self.0.frozen.get()
     }
 
-    /// Ends the process after its turn (`SIGTERM`): what is queued is offered to the kernel.
+    /// Asks the process to end after its turn (`SIGTERM`): its data is made durable as the
+    /// configuration demands, and what is queued is offered to the kernel. If the data cannot be
+    /// saved the process goes on.
     pub fn stop(&self) {
         if self.0.ending.get().is_none() {
             self.0.ending.set(Some(Ending::Stop));
@@ -148,6 +150,15 @@ impl Control {
 
     pub(crate) fn ending(&self) -> Option<Ending> {
         self.0.ending.get()
+    }
+
+    /// Whether the process was asked to end since this was last asked.
+    pub(crate) fn take_stop(&self) -> bool {
+        let asked = self.ending() == Some(Ending::Stop);
+        if asked {
+            self.0.ending.set(None);
+        }
+        asked
     }
 
     /// Notes how many bytes wait on a connection.

@@ -6,8 +6,6 @@ mod load;
 mod manifest;
 mod rewrite;
 mod save;
-#[cfg(test)]
-mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,9 +17,10 @@ use redrill_node::{Config, LogLevel, Setting};
 
 use crate::files::{DataFile, Files};
 
+pub(crate) use append::Written;
 pub use load::LoadError;
-pub(crate) use rewrite::RewriteWork;
-pub(crate) use save::SaveWork;
+pub(crate) use rewrite::RewriteDone;
+pub(crate) use save::SaveDone;
 
 /// The lines that doing something wrote to the log.
 pub(crate) type Lines = Vec<(LogLevel, String)>;

@@ -62,10 +62,7 @@ pub trait Disk: 'static {
     fn files(&self) -> Arc<dyn Files>;
 
     /// Does work that waits for the disk (a sync) while the event loop stands still.
-    fn wait_for<T: 'static>(
-        &self,
-        work: impl FnOnce() -> T + 'static,
-    ) -> impl Future<Output = T>;
+    fn wait_for<T: 'static>(&self, work: impl FnOnce() -> T + 'static) -> impl Future<Output = T>;
 
     /// Does work that waits for the disk while the event loop goes on. `None` if it did not end.
     fn beside<T: Send + 'static>(

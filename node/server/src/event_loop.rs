@@ -4,9 +4,11 @@ mod carry_out;
 mod descriptors;
 mod exchange;
 mod limits;
+mod persist;
 mod poll;
 mod timer;
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
@@ -16,7 +18,8 @@ use redrill_node::{
 };
 
 use crate::clock::Clock;
-use crate::control::{Control, Ending};
+use crate::control::Control;
+use crate::data::{Data, LoadError};
 use crate::disk::Disk;
 use crate::network::Network;
 use crate::observer::Observer;
@@ -63,6 +66,23 @@ pub enum ServeError {
     /// The state file exists and cannot be read.
     #[error("can't read the cluster config file")]
     LoadState(#[source] io::Error),
+    /// Another server uses the state file.
+    #[error(
+        "Sorry, the cluster configuration file {file} is already used by a different Redis \
+         Cluster node. Please make sure that different nodes use different cluster configuration \
+         files."
+    )]
+    Locked {
+        /// The state file.
+        file: String,
+    },
+    /// The files of data cannot be loaded.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The append-only file cannot be written or synced and every write must be
+    /// (`appendfsync always`).
+    #[error("can't write the append-only file")]
+    Append(#[source] io::Error),
     /// The state file is not one.
     #[error("unrecoverable error: corrupted cluster config file")]
     BadState(#[source] nodes_conf::NodesConfError),
@@ -122,6 +142,9 @@ struct EventLoop<N: Network, C, D, O> {
     observer: O,
     control: Control,
     torn_state_file: bool,
+    data: Data,
+    /// Whether the process ends with this turn.
+    exits: bool,
     ready: Arc<ReadyList>,
     descriptors: Descriptors<N>,
     timer: Timer,
@@ -133,7 +156,7 @@ struct EventLoop<N: Network, C, D, O> {
     /// What clients may ask for, as of the last turn.
     limits: Limits,
     /// What the node is to be told of what it asked for.
-    answers: Vec<Input>,
+    answers: VecDeque<Input>,
     correspondents: Correspondents<N::Stream>,
     /// Whether an exchange ended since the turn began to end.
     stood_still: bool,
@@ -167,7 +190,7 @@ where
     O: Observer,
 {
     let Server {
-        mut config,
+        config,
         seed,
         network,
         clock,
@@ -175,6 +198,10 @@ where
         observer,
         control,
     } = server;
+    if !disk.lock().map_err(ServeError::LoadState)? {
+        let file = config.cluster_config_file.to_string();
+        return Err(ServeError::Locked { file }.into());
+    }
     let content = control
         .wait_for(disk.load())
         .await
@@ -183,17 +210,21 @@ where
     observer.state_loaded(clock.now(), content.as_deref());
     let saved = SavedState::parse(&content.unwrap_or_default()).map_err(ServeError::BadState)?;
     let (client_port, bus_port) = (config.port, config.bus_port);
-    config.save.clear();
-    config.appendonly = false;
     let torn_state_file = config.has_bug(Bug::TornStateFile);
-    let node = Node::new(config, seed, saved, clock.now()).map_err(ServeError::Config)?;
-    control.install(node);
+    let mut data = Data::new(disk.files(), &config);
+    let mut node = Node::new(config, seed, saved, clock.now()).map_err(ServeError::Config)?;
     let ready = Arc::new(ReadyList::default());
     let mut descriptors = Descriptors::new(Arc::clone(&ready));
     let listener = listen(&network, &control, client_port).await?;
     descriptors.add(|_| Kind::ClientListener(listener));
     let listener = listen(&network, &control, bus_port).await?;
     descriptors.add(|_| Kind::BusListener(listener));
+    let loaded = data.load(&mut node, &|| clock.now());
+    for (level, line) in std::mem::take(&mut data.lines) {
+        observer.log(clock.now(), level, &line);
+    }
+    loaded.map_err(ServeError::Load)?;
+    control.install(node);
     Ok(EventLoop {
         network,
         clock,
@@ -201,6 +232,8 @@ where
         observer,
         control,
         torn_state_file,
+        data,
+        exits: false,
         ready,
         descriptors,
         timer: Timer::default(),
@@ -208,7 +241,7 @@ where
         next_accepted_link: 1,
         last_client: 0,
         limits: Limits::default(),
-        answers: Vec::new(),
+        answers: VecDeque::new(),
         correspondents: Correspondents::default(),
         stood_still: false,
         dirty: Vec::new(),
@@ -243,7 +276,11 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
             self.observer.log(self.clock.now(), LogLevel::Notice, ready);
         }
         self.limits = self.control.with_node(Limits::of).unwrap_or_default();
-        if self.control.ending() == Some(Ending::Stop) {
+        if self.control.take_stop() {
+            self.input(Input::Terminate).await?;
+            self.flush();
+        }
+        if self.exits {
             return Err(Stop::Stopped);
         }
         let ends_at = timer::poll_ends_at(self.clock.now().mono, timeout_us);

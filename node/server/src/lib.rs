@@ -7,9 +7,12 @@
 
 mod clock;
 mod control;
+mod data;
 mod disk;
 mod event_loop;
+mod files;
 mod master;
+mod memory_files;
 mod network;
 mod observer;
 mod pipe;
@@ -18,8 +21,11 @@ mod tokio_net;
 
 pub use clock::Clock;
 pub use control::{Control, QueuedBytes};
+pub use data::LoadError;
 pub use disk::{Disk, Replace};
 pub use event_loop::{Ended, ServeError, Server, serve};
+pub use files::{DataFile, Files, HostFiles, Open};
+pub use memory_files::MemoryFiles;
 pub use network::{Accepted, Listener, Network, Stream};
 pub use observer::{NoObserver, Observer};
 pub use tokio_net::{BindAddress, FileDisk, TokioClock, TokioListener, TokioNetwork, os_words};

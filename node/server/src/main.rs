@@ -15,7 +15,7 @@ use options::Options;
 use process::PidFile;
 use redrill_node::{Engine, LogLevel, Seed};
 use redrill_server::{
-    Control, FileDisk, ServeError, Server, TokioClock, TokioNetwork, os_words, serve,
+    Control, FileDisk, LoadError, ServeError, Server, TokioClock, TokioNetwork, os_words, serve,
 };
 
 fn main() -> Result<()> {
@@ -81,14 +81,16 @@ async fn run(options: Options) -> Result<()> {
         control: control.clone(),
     };
     let mut serving = pin!(serve(server));
-    let ended = tokio::select! {
-        ended = &mut serving => ended,
-        asked = asked_to_end() => {
-            let signal = asked.into_diagnostic().wrap_err("signals cannot be received")?;
-            let line = format!("Received {signal} scheduling shutdown...");
-            log.line(LogLevel::Warning, &line);
-            control.stop();
-            serving.await
+    // A server that cannot save its data goes on, and may be asked again.
+    let ended = loop {
+        tokio::select! {
+            ended = &mut serving => break ended,
+            asked = asked_to_end() => {
+                let signal = asked.into_diagnostic().wrap_err("signals cannot be received")?;
+                let line = format!("Received {signal} scheduling shutdown...");
+                log.line(LogLevel::Warning, &line);
+                control.stop();
+            }
         }
     };
     pid_file.remove(&log);
@@ -155,7 +157,17 @@ fn tell(log: &Log, error: &ServeError, client_port: u16) {
                 log.line(LogLevel::Warning, &line);
             }
         }
+        // Told when it was found.
+        ServeError::Load(
+            LoadError::Manifest { .. }
+            | LoadError::AppendOnly { .. }
+            | LoadError::UnknownCommand(_)
+            | LoadError::NotLast(_),
+        )
+        | ServeError::Append(_) => {}
         ServeError::LoadState(_)
+        | ServeError::Locked { .. }
+        | ServeError::Load(LoadError::Io { .. } | LoadError::Rdb { .. })
         | ServeError::BadState(_)
         | ServeError::Config(_)
         | ServeError::SaveState(_) => log.line(LogLevel::Warning, &error.to_string()),
@@ -172,7 +184,15 @@ fn way_out(error: &ServeError) -> Option<&'static str> {
             Some("this host does not have the address: choose others with --bind")
         }
         ServeError::Listen { .. } => Some("choose other ports with --port and --cluster-port"),
+        ServeError::Locked { .. } => Some(
+            "stop the other server, or choose another file with --cluster-config-file or --dir",
+        ),
+        ServeError::Append(_) => Some(
+            "make room on the disk; with `appendfsync everysec` writes are refused instead, and the \
+             server goes on",
+        ),
         ServeError::LoadState(_)
+        | ServeError::Load(_)
         | ServeError::BadState(_)
         | ServeError::Config(_)
         | ServeError::SaveState(_) => None,

@@ -108,7 +108,10 @@ impl Inner {
 impl Files for MemoryFiles {
     fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
         let inner = self.inner();
-        let content = inner.names.get(path).and_then(|number| inner.files.get(number));
+        let content = inner
+            .names
+            .get(path)
+            .and_then(|number| inner.files.get(number));
         Ok(content.map(|content| content.bytes.clone()))
     }
 
@@ -117,7 +120,10 @@ impl Files for MemoryFiles {
         if inner.folders.iter().any(|folder| folder == path) {
             return Ok(Some(0));
         }
-        let content = inner.names.get(path).and_then(|number| inner.files.get(number));
+        let content = inner
+            .names
+            .get(path)
+            .and_then(|number| inner.files.get(number));
         Ok(content.map(|content| content.bytes.len() as u64))
     }
 
@@ -178,7 +184,10 @@ impl Files for MemoryFiles {
             .extend(here.map(|(name, &number)| (name.clone(), number)));
         let (named, durable) = (&inner.names, &inner.durable_names);
         inner.files.retain(|number, _| {
-            named.values().chain(durable.values()).any(|kept| kept == number)
+            named
+                .values()
+                .chain(durable.values())
+                .any(|kept| kept == number)
         });
         Ok(())
     }
@@ -198,7 +207,10 @@ impl DataFile for MemoryFile {
             return Err(io::ErrorKind::StorageFull.into());
         }
         inner.room = inner.room.map(|room| room - len);
-        inner.content(self.number).bytes.extend_from_slice(&bytes[..len]);
+        inner
+            .content(self.number)
+            .bytes
+            .extend_from_slice(&bytes[..len]);
         Ok(len)
     }
 

@@ -1,11 +1,12 @@
 //! The real thing: TCP and clocks by tokio, the state file on a file system.
 
 use std::fmt;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::future::Future;
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -15,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::clock::Clock;
 use crate::disk::{Disk, Replace};
+use crate::files::{Files, HostFiles, folder_of};
 use crate::network::{Accepted, Listener, Network, Stream};
 
 /// TCP on this host.
@@ -217,38 +219,91 @@ impl Clock for TokioClock {
 
 /// A state file on the host's file system. Reading and writing block the thread, as they block
 /// Redis's.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct FileDisk {
     path: PathBuf,
+    /// The state file itself, locked; its successor once it is replaced.
+    lock: Mutex<Option<File>>,
 }
 
 impl FileDisk {
     /// Keeps the state in the file `path`. Its directory must exist.
     #[must_use]
     pub const fn new(path: PathBuf) -> Self {
-        Self { path }
+        Self {
+            path,
+            lock: Mutex::new(None),
+        }
+    }
+
+    /// Locks the file that the state file's name stands for. A name that is given to another file
+    /// meanwhile is looked at again.
+    fn take_lock(&self) -> io::Result<bool> {
+        loop {
+            let file = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(&self.path)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Ok(false),
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+            if is_named(&file, &self.path)? {
+                self.keep_lock(file);
+                return Ok(true);
+            }
+        }
+    }
+
+    fn keep_lock(&self, file: File) {
+        *self.lock.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
+    }
+
+    fn is_locked(&self) -> bool {
+        let lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        lock.is_some()
+    }
+
+    /// Puts a new file in the state file's place. The lock never leaves the name: whoever opens
+    /// it finds it taken.
+    fn replace(&self, content: &[u8], sync: bool) -> io::Result<()> {
+        let is_locked = self.is_locked();
+        match replace_file(&self.path, content, sync, is_locked) {
+            Ok(file) if is_locked => self.keep_lock(file),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                // There is no room for a second file, but the one there has its room already.
+                tracing::warn!(%error, "the state file is written in place");
+                return overwrite(&self.path, content, sync);
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 }
 
 /// Replaces a file's content in one step.
-fn replace_file(path: &Path, content: &[u8], sync: bool) -> io::Result<()> {
+fn replace_file(path: &Path, content: &[u8], sync: bool, locked: bool) -> io::Result<File> {
     let mut aside = path.to_path_buf().into_os_string();
     aside.push(format!(".tmp-{}", std::process::id()));
     let aside = PathBuf::from(aside);
-    let written = write(&aside, content, sync).and_then(|()| fs::rename(&aside, path));
+    let written = write(&aside, content, sync).and_then(|file| {
+        if locked {
+            file.try_lock().map_err(io::Error::from)?;
+        }
+        fs::rename(&aside, path).map(|()| file)
+    });
     if written.is_err() {
         // What is left of it would only take room; the first error is the one to tell.
         let _ = fs::remove_file(&aside);
     }
-    written?;
+    let file = written?;
     if sync {
-        let directory = match path.parent() {
-            Some(directory) if !directory.as_os_str().is_empty() => directory,
-            Some(_) | None => Path::new("."),
-        };
-        File::open(directory)?.sync_all()?;
+        File::open(folder_of(path))?.sync_all()?;
     }
-    Ok(())
+    Ok(file)
 }
 
 impl Disk for FileDisk {
@@ -262,8 +317,8 @@ impl Disk for FileDisk {
 
     async fn save(&self, content: Vec<u8>, replace: Replace, sync: bool) -> io::Result<()> {
         match replace {
-            Replace::Atomic => replace_file(&self.path, &content, sync),
-            Replace::InPlace => write(&self.path, &content, sync),
+            Replace::Atomic => self.replace(&content, sync),
+            Replace::InPlace => write(&self.path, &content, sync).map(drop),
         }
     }
 
@@ -273,17 +328,73 @@ impl Disk for FileDisk {
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(error),
         };
-        replace_file(path, edit(&old).as_bytes(), true)
+        replace_file(path, edit(&old).as_bytes(), true, false).map(drop)
+    }
+
+    fn lock(&self) -> io::Result<bool> {
+        self.take_lock()
+    }
+
+    fn files(&self) -> Arc<dyn Files> {
+        Arc::new(HostFiles)
+    }
+
+    async fn wait_for<T: 'static>(&self, work: impl FnOnce() -> T + 'static) -> T {
+        work()
+    }
+
+    fn beside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> impl Future<Output = Option<T>> + 'static {
+        let (done, waiting) = tokio::sync::oneshot::channel();
+        // A thread of its own: what is written when the process ends is not waited for.
+        std::thread::spawn(move || {
+            // Nobody waits for what was given up.
+            let _ = done.send(work());
+        });
+        async { waiting.await.ok() }
     }
 }
 
-fn write(path: &Path, content: &[u8], sync: bool) -> io::Result<()> {
+fn write(path: &Path, content: &[u8], sync: bool) -> io::Result<File> {
     let mut file = File::create(path)?;
     file.write_all(content)?;
     if sync {
         file.sync_all()?;
     }
-    Ok(())
+    Ok(file)
+}
+
+/// Writes a new content over the old one without a need for more room, as long as it is not
+/// longer (`clusterSaveConfig`).
+fn overwrite(path: &Path, content: &[u8], sync: bool) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).open(path)?;
+    let old_len = file.metadata()?.len() as usize;
+    let mut padded = content.to_vec();
+    padded.resize(content.len().max(old_len), b'\n');
+    file.write_all(&padded)?;
+    if sync {
+        file.sync_all()?;
+    }
+    file.set_len(content.len() as u64)
+}
+
+/// Whether a name stands for this file.
+#[cfg(unix)]
+fn is_named(file: &File, path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let (open, named) = (file.metadata()?, fs::metadata(path));
+    match named {
+        Ok(named) => Ok((open.dev(), open.ino()) == (named.dev(), named.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(not(unix))]
+fn is_named(_: &File, _: &Path) -> io::Result<bool> {
+    Ok(true)
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -20,7 +21,8 @@ use bytes::BytesMut;
 use redrill_node::wire::resp::{decode_reply, encode_command};
 use redrill_node::{Config, Mono, Now, Reply, Seed, WallMillis};
 use redrill_server::{
-    Accepted, Clock, Control, Disk, Listener, Network, NoObserver, Replace, Server, Stream, serve,
+    Accepted, Clock, Control, Disk, Files, Listener, MemoryFiles, Network, NoObserver, Replace,
+    Server, Stream, serve,
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -144,6 +146,21 @@ impl Disk for StateFile {
         }
         *self.0.borrow_mut() = Some(content);
         Ok(())
+    }
+
+    fn files(&self) -> Arc<dyn Files> {
+        Arc::new(MemoryFiles::new())
+    }
+
+    async fn wait_for<T: 'static>(&self, work: impl FnOnce() -> T + 'static) -> T {
+        work()
+    }
+
+    fn beside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> impl Future<Output = Option<T>> + 'static {
+        async { Some(work()) }
     }
 }
 

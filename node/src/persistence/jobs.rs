@@ -639,8 +639,6 @@ fn end(node: &mut Node, how: Shutdown, saved: bool) {
         let line = "Error trying to save the DB. Exit anyway.";
         log(node, LogLevel::Warning, line);
     }
-    let line = "Redis is now ready to exit, bye bye...";
-    log(node, LogLevel::Warning, line);
     node.immediate(Action::Exit);
 }
 

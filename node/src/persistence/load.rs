@@ -49,7 +49,9 @@ impl Node {
     /// Takes in `dbfilename` (`rdbLoad`). A master leaves out keys whose time is over, and a
     /// history that the file tells of goes on: a replica asks its master for what comes after it,
     /// a master lets replicas of that history go on.
-    pub fn load_rdb(&mut self, now: Now, rdb: &Rdb) {
+    ///
+    /// Tells how many keys were loaded, and how many left out.
+    pub fn load_rdb(&mut self, now: Now, rdb: &Rdb) -> (u64, u64) {
         self.now = now;
         let is_master = self.cluster.myself().is_master();
         if let Some((id, offset)) = rdb.aux.replication {
@@ -70,6 +72,7 @@ impl Node {
             self.store.set(key, value, entry.expires_at_ms);
         }
         self.persistence.loaded = counts;
+        (counts.keys, counts.expired)
     }
 
     /// Takes in the base of an append-only file. Keys whose time is over are kept: commands after

@@ -60,7 +60,9 @@ impl Data {
         now_s: u64,
     ) -> io::Error {
         self.failing = true;
-        let tells = self.told_s.is_none_or(|told_s| now_s.saturating_sub(told_s) > ERROR_RATE_S);
+        let tells = self
+            .told_s
+            .is_none_or(|told_s| now_s.saturating_sub(told_s) > ERROR_RATE_S);
         if !tells {
             return error;
         }
@@ -81,11 +83,6 @@ impl Data {
             ));
         }
         error
-    }
-
-    /// Whether something waits for the disk to take it.
-    pub(crate) fn keeps_something(&self) -> bool {
-        !self.kept.is_empty()
     }
 
     /// Lends the open file out for a sync.

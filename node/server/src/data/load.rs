@@ -3,7 +3,9 @@
 use std::io;
 use std::sync::Arc;
 
-use redrill_node::wire::aof::{AofError, AofFault, AofReader, Manifest, ManifestError, RDB_SIGNATURE};
+use redrill_node::wire::aof::{
+    AofError, AofFault, AofReader, Manifest, ManifestError, RDB_SIGNATURE,
+};
 use redrill_node::wire::rdb::{self, RdbError};
 use redrill_node::{Config, LoadedFrom, Node, Now, Rewrite, Snapshot};
 
@@ -46,6 +48,9 @@ pub enum LoadError {
         /// What is wrong with it.
         source: RdbError,
     },
+    /// A part that others follow is cut off.
+    #[error("Fatal error: the truncated file is not the last file: {0}")]
+    NotLast(String),
     /// A command that nobody knows stands in the append-only file.
     #[error("{0}")]
     UnknownCommand(String),
@@ -61,11 +66,7 @@ enum Read {
 impl Data {
     /// Loads the keyspace into a node that is about to start, and opens the append-only file if
     /// there is to be one. `now` tells the time.
-    pub(crate) fn load(
-        &mut self,
-        node: &mut Node,
-        now: &dyn Fn() -> Now,
-    ) -> Result<(), LoadError> {
+    pub(crate) fn load(&mut self, node: &mut Node, now: &dyn Fn() -> Now) -> Result<(), LoadError> {
         let config = node.config().clone();
         if !config.appendonly {
             self.manifest = self.read_manifest()?;
@@ -183,14 +184,22 @@ impl Data {
             if read == Read::Truncated && !is_last {
                 let line = "Fatal error: the truncated file is not the last file";
                 self.warn(line);
-                return Err(LoadError::UnknownCommand(format!("{line}: {name}")));
+                return Err(LoadError::NotLast(name.clone()));
             }
-            let kind = if place == 0 && has_base { "base" } else { "incr" };
+            let kind = if place == 0 && has_base {
+                "base"
+            } else {
+                "incr"
+            };
             let seconds = took_s(part_began, now());
-            self.notice(format!("DB loaded from {kind} file {name}: {seconds:.3} seconds"));
+            self.notice(format!(
+                "DB loaded from {kind} file {name}: {seconds:.3} seconds"
+            ));
         }
         let seconds = took_s(began, now());
-        self.notice(format!("DB loaded from append only file: {seconds:.3} seconds"));
+        self.notice(format!(
+            "DB loaded from append only file: {seconds:.3} seconds"
+        ));
         Ok(LoadedFrom::AppendOnly {
             size_bytes: total,
             base_bytes: sizes.first().copied().filter(|_| has_base).unwrap_or(0),
@@ -202,7 +211,6 @@ impl Data {
         let len = len.and_then(|len| len.ok_or_else(|| io::ErrorKind::NotFound.into()));
         len.map_err(|source| {
             let what = format!("Unable to obtain the AOF file {name} length. stat");
-            self.warn(format!("{what}: {}", reason(&source)));
             LoadError::Io { what, source }
         })
     }
@@ -217,7 +225,11 @@ impl Data {
         }
         let moved = self.names.part(&name);
         let interrupted = self.manifest.increments.is_empty()
-            && self.manifest.base.as_ref().is_some_and(|base| base.name == name)
+            && self
+                .manifest
+                .base
+                .as_ref()
+                .is_some_and(|base| base.name == name)
             && self.files.len(&moved)?.is_none();
         if !(self.manifest.is_empty() || interrupted) {
             return Ok(());
@@ -276,7 +288,9 @@ impl Data {
             self.warn(format!(
                 "!!! Warning: short read while loading the AOF file {name}!!!"
             ));
-            self.warn(format!("!!! Truncating the AOF {name} at offset {valid} !!!"));
+            self.warn(format!(
+                "!!! Truncating the AOF {name} at offset {valid} !!!"
+            ));
             match self.files.truncate(&path, valid) {
                 Ok(()) => {
                     self.warn(format!(
@@ -312,11 +326,12 @@ impl Data {
         });
         let rdb = rdb::read(bytes).map_err(|source| {
             let what = if is_old {
-                format!("Error reading the RDB preamble of the AOF file {name}, AOF loading aborted")
+                format!(
+                    "Error reading the RDB preamble of the AOF file {name}, AOF loading aborted"
+                )
             } else {
                 format!("Error reading the RDB base file {name}, AOF loading aborted")
             };
-            self.warn(what.clone());
             LoadError::Rdb { what, source }
         })?;
         node.load_base(now(), &rdb);

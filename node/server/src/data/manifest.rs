@@ -18,7 +18,9 @@ impl Data {
         let written = self
             .files
             .open(&aside, Open::Truncate)
-            .map_err(step(format!("Can't open the AOF manifest file {aside_name}")))
+            .map_err(step(format!(
+                "Can't open the AOF manifest file {aside_name}"
+            )))
             .and_then(|mut file| {
                 write_all(&mut *file, text.as_bytes())
                     .map_err(|(_, error)| error)
@@ -36,7 +38,9 @@ impl Data {
             })
             .and_then(|()| {
                 let what = format!("Fail to fsync AOF directory {}", path.display());
-                self.files.sync_folder(&self.names.folder()).map_err(step(what))
+                self.files
+                    .sync_folder(&self.names.folder())
+                    .map_err(step(what))
             });
         written.map_err(|(what, error)| {
             self.warn(format!("{what}: {}", reason(&error)));

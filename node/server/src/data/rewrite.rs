@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use redrill_node::wire::rdb::{self, Aux};
 use redrill_node::wire::aof;
+use redrill_node::wire::rdb::{self, Aux};
 use redrill_node::{LogLevel, Rewrite};
 
 use super::save::write_durably;
@@ -83,7 +83,9 @@ impl Data {
             self.persist_manifest(&manifest)?;
             self.manifest = manifest;
         }
-        self.notice(format!("Creating AOF incr file {name} on background rewrite"));
+        self.notice(format!(
+            "Creating AOF incr file {name} on background rewrite"
+        ));
         let log = Log {
             file,
             len: 0,
@@ -178,7 +180,9 @@ impl Data {
             self.log = None;
             self.kept.clear();
             let name = self.names.temporary_increment();
-            self.notice(format!("Removing the temp incr aof file {name} in the background"));
+            self.notice(format!(
+                "Removing the temp incr aof file {name} in the background"
+            ));
             let _gone_already = self.files.remove(&self.names.part(&name));
         }
     }
@@ -194,7 +198,11 @@ impl Data {
             cancel: Cancel::default(),
         };
         let done = work.run();
-        self.lines.extend(done.lines.into_iter().filter(|(level, _)| *level == LogLevel::Warning));
+        self.lines.extend(
+            done.lines
+                .into_iter()
+                .filter(|(level, _)| *level == LogLevel::Warning),
+        );
         done.result?;
         let mut manifest = self.manifest.clone();
         let name = manifest.new_base(&self.names.file_name, as_rdb);

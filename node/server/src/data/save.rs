@@ -26,6 +26,7 @@ pub(crate) struct SaveWork {
 pub(crate) struct SaveDone {
     pub(crate) lines: Lines,
     pub(crate) result: Result<(), Box<str>>,
+    cancel: Cancel,
 }
 
 impl Data {
@@ -51,6 +52,17 @@ impl Data {
     }
 }
 
+impl Data {
+    /// What came of a save, unless it was given up.
+    pub(crate) fn finish_save(&mut self, done: SaveDone) -> Option<SaveDone> {
+        if done.cancel.is_cancelled() {
+            return None;
+        }
+        self.save = None;
+        Some(done)
+    }
+}
+
 impl SaveWork {
     /// Writes aside, syncs, renames, syncs the folder.
     pub(crate) fn run(self) -> SaveDone {
@@ -61,7 +73,11 @@ impl SaveWork {
         } else {
             lines.push((LogLevel::Notice, "DB saved on disk".to_owned()));
         }
-        SaveDone { lines, result }
+        SaveDone {
+            lines,
+            result,
+            cancel: self.cancel,
+        }
     }
 
     fn write(&self, lines: &mut Lines) -> Result<(), Box<str>> {
@@ -84,16 +100,19 @@ impl SaveWork {
         };
         let folder = folder_of(&self.path);
         let root = folder.display();
-        let mut file = self.files.open(&self.aside, Open::Truncate).map_err(|error| {
-            let aside = file_name(&self.aside);
-            failed(
-                format!(
-                    "Failed opening the temp RDB file {aside} (in server root dir {root}) for \
+        let mut file = self
+            .files
+            .open(&self.aside, Open::Truncate)
+            .map_err(|error| {
+                let aside = file_name(&self.aside);
+                failed(
+                    format!(
+                        "Failed opening the temp RDB file {aside} (in server root dir {root}) for \
                      saving"
-                ),
-                &error,
-            )
-        })?;
+                    ),
+                    &error,
+                )
+            })?;
         let step = |what: &str| format!("Write error saving DB on disk({what})");
         write_all(&mut *file, &content).map_err(|(_, error)| failed(step("rdbSaveRio"), &error))?;
         file.sync().map_err(|error| failed(step("fsync"), &error))?;

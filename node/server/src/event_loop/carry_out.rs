@@ -23,15 +23,14 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
     /// Gives the node an input and does what it asks for.
     pub(super) async fn input(&mut self, input: Input) -> Result<(), Stop> {
         let mut actions = std::mem::take(&mut self.actions);
-        self.control.handle(self.clock.now(), input, &mut actions);
-        for action in actions.drain(..) {
-            self.carry_out(action).await?;
-        }
-        while let Some(answer) = self.answers.pop() {
-            self.control.handle(self.clock.now(), answer, &mut actions);
+        let mut next = Some(input);
+        while let Some(input) = next {
+            self.control.handle(self.clock.now(), input, &mut actions);
             for action in actions.drain(..) {
                 self.carry_out(action).await?;
             }
+            // What was answered at once comes before anything else.
+            next = self.answers.pop_front();
         }
         self.actions = actions;
         Ok(())
@@ -54,7 +53,7 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
             Action::Sleep { duration_us } => self.sleep(duration_us).await?,
             Action::Exchange(exchange) => {
                 let outcome = self.exchange(&exchange).await?;
-                self.answers.push(Input::Exchanged(Box::new(outcome)));
+                self.answers.push_back(Input::Exchanged(Box::new(outcome)));
                 self.stood_still = true;
             }
             Action::ConnectMaster { to } => self.open(Owner::Master, to),
@@ -63,12 +62,11 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
             }),
             Action::CloseMaster => self.close_owned(Owner::Master),
             Action::ToReplica { client, what } => self.send_to_replica(client, &what),
-            // Files of data are still to come.
-            Action::Append { .. }
-            | Action::Rewrite(_)
-            | Action::Save(_)
-            | Action::StopAppending
-            | Action::Exit => {}
+            Action::Append { commands, sync } => self.append(&commands, sync).await?,
+            Action::Rewrite(rewrite) => self.rewrite(*rewrite),
+            Action::Save(save) => self.save(*save).await?,
+            Action::StopAppending => self.stop_appending().await?,
+            Action::Exit => self.exits = true,
             Action::Note(fact) => self.observer.fact(self.clock.now(), fact),
             Action::Log { level, line } => self.observer.log(self.clock.now(), level, &line),
             Action::RewriteConfig { client } => self.rewrite_config(client),
@@ -108,7 +106,8 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
             Ok(()) => ConfigRewrite::Done,
             Err(error) => ConfigRewrite::Failed(os_words(&error).into()),
         };
-        self.answers.push(Input::ConfigRewritten { client, result });
+        self.answers
+            .push_back(Input::ConfigRewritten { client, result });
     }
 
     /// `DEBUG SLEEP`: the whole loop stands still, the kernel goes on.

@@ -11,6 +11,7 @@ use redrill_node::wire::{bus, resp};
 use redrill_node::{ClientId, LinkId, Mono};
 
 use crate::control::Owner;
+use crate::data::{RewriteDone, SaveDone};
 use crate::master::MasterStream;
 use crate::network::Network;
 use crate::pipe::Pipe;
@@ -46,6 +47,23 @@ pub(super) enum Kind<N: Network> {
     Link(LinkId, Pipe<N::Stream>, bus::Decoder),
     Client(ClientId, Pipe<N::Stream>, Client),
     Master(Pipe<N::Stream>, MasterStream),
+    /// Work for the disk beside the loop.
+    Work(Work),
+}
+
+/// Work for the disk beside the loop; it ends with what is to be done about it.
+pub(super) type Work = Pin<Box<dyn Future<Output = Option<WorkDone>>>>;
+
+/// Work for the disk that is done.
+pub(super) enum WorkDone {
+    /// A sync of the append-only file.
+    Synced(io::Result<()>),
+    /// A new base.
+    Rewritten(RewriteDone),
+    /// A snapshot.
+    Saved(SaveDone),
+    /// A sync that nobody waits for.
+    Closed,
 }
 
 pub(super) type Attempt<S> = Pin<Box<dyn Future<Output = io::Result<S>>>>;
@@ -73,6 +91,7 @@ pub(super) enum Role {
     BusListener,
     Connecting(Owner),
     Connected(Owner),
+    Work,
 }
 
 impl<N: Network> Descriptors<N> {
@@ -135,7 +154,7 @@ impl<N: Network> Descriptors<N> {
     /// Where to put what is to leave by a connection, up or on its way.
     pub(super) fn output(&mut self, token: Token) -> Option<&mut BytesMut> {
         match self.kind_mut(token)? {
-            Kind::ClientListener(_) | Kind::BusListener(_) => None,
+            Kind::ClientListener(_) | Kind::BusListener(_) | Kind::Work(_) => None,
             Kind::Connecting(_, _, waiting) => Some(waiting),
             Kind::Link(_, pipe, _) | Kind::Client(_, pipe, _) | Kind::Master(pipe, _) => {
                 pipe.output()
@@ -165,12 +184,13 @@ impl<N: Network> Kind<N> {
             Self::Link(link, ..) => Role::Connected(Owner::Link(*link)),
             Self::Client(client, ..) => Role::Connected(Owner::Client(*client)),
             Self::Master(..) => Role::Connected(Owner::Master),
+            Self::Work(_) => Role::Work,
         }
     }
 
     pub(super) const fn owner(&self) -> Option<Owner> {
         match self.role() {
-            Role::ClientListener | Role::BusListener => None,
+            Role::ClientListener | Role::BusListener | Role::Work => None,
             Role::Connecting(owner) | Role::Connected(owner) => Some(owner),
         }
     }
@@ -178,7 +198,10 @@ impl<N: Network> Kind<N> {
     /// The bytes of a connection that is up.
     pub(super) const fn pipe(&mut self) -> Option<&mut Pipe<N::Stream>> {
         match self {
-            Self::ClientListener(_) | Self::BusListener(_) | Self::Connecting(..) => None,
+            Self::ClientListener(_)
+            | Self::BusListener(_)
+            | Self::Connecting(..)
+            | Self::Work(_) => None,
             Self::Link(_, pipe, _) | Self::Client(_, pipe, _) | Self::Master(pipe, _) => Some(pipe),
         }
     }

@@ -84,7 +84,7 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
         if passed(hard_bytes) || slow_us > soft_s.saturating_mul(1_000_000) {
             self.close(token);
             let why = ClientCut::Output;
-            self.answers.push(Input::ClientCut { client, why });
+            self.answers.push_back(Input::ClientCut { client, why });
         }
     }
 
@@ -95,7 +95,7 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
                 self.limit_output(token, client);
             }
         }
-        match self.answers.pop() {
+        match self.answers.pop_front() {
             Some(answer) => self.input(answer).await,
             None => Ok(()),
         }

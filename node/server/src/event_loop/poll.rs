@@ -108,6 +108,7 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
         match descriptor.kind.role() {
             Role::ClientListener | Role::BusListener => self.accept(token).await?,
             Role::Connecting(owner) => self.connect(token, owner).await?,
+            Role::Work => self.work(token).await?,
             Role::Connected(Owner::Link(link)) => self.read_link(token, link).await?,
             Role::Connected(Owner::Client(client)) => self.read_client(token, client).await?,
             Role::Connected(Owner::Master) => self.read_master(token).await?,
@@ -141,7 +142,11 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
                     Poll::Ready(Err(error)) => tracing::debug!(%error, "accepting a bus link"),
                     Poll::Pending => return Ok(()),
                 },
-                Kind::Connecting(..) | Kind::Link(..) | Kind::Client(..) | Kind::Master(..) => {
+                Kind::Connecting(..)
+                | Kind::Link(..)
+                | Kind::Client(..)
+                | Kind::Master(..)
+                | Kind::Work(_) => {
                     return Ok(());
                 }
             }

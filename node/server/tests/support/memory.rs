@@ -7,11 +7,14 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use redrill_node::{Mono, Now, WallMillis};
-use redrill_server::{Accepted, Clock, Disk, Listener, Network, Replace, Stream};
+use redrill_server::{
+    Accepted, Clock, Disk, Files, Listener, MemoryFiles, Network, Replace, Stream,
+};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 
 use super::{Event, Log};
@@ -218,7 +221,7 @@ impl Clock for MemoryClock {
 
 /// A state file that survives the process.
 #[derive(Clone, Default)]
-pub struct MemoryDisk(Rc<RefCell<File>>);
+pub struct MemoryDisk(Rc<RefCell<File>>, MemoryFiles);
 
 #[derive(Default)]
 struct File {
@@ -229,6 +232,11 @@ struct File {
 }
 
 impl MemoryDisk {
+    /// The files of data.
+    pub fn data(&self) -> &MemoryFiles {
+        &self.1
+    }
+
     pub fn content(&self) -> Option<Vec<u8>> {
         self.0.borrow().content.clone()
     }
@@ -267,5 +275,26 @@ impl Disk for MemoryDisk {
         file.replaced.push(replace);
         file.content = Some(content);
         Ok(())
+    }
+
+    fn files(&self) -> Arc<dyn Files> {
+        Arc::new(self.1.clone())
+    }
+
+    async fn wait_for<T: 'static>(&self, work: impl FnOnce() -> T + 'static) -> T {
+        let takes = self.0.borrow().sync_takes;
+        tokio::time::sleep(takes).await;
+        work()
+    }
+
+    fn beside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> impl Future<Output = Option<T>> + 'static {
+        let takes = self.0.borrow().sync_takes;
+        async move {
+            tokio::time::sleep(takes).await;
+            Some(work())
+        }
     }
 }

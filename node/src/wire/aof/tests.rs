@@ -10,7 +10,10 @@ const REAL_MANIFEST: &[u8] = b"file appendonly-7001.aof.1.base.rdb seq 1 type b\
                                file appendonly-7001.aof.1.incr.aof seq 1 type i\n";
 
 fn line(words: &[&str]) -> CommandLine {
-    words.iter().map(|word| Word::copy_from_slice(word.as_bytes())).collect()
+    words
+        .iter()
+        .map(|word| Word::copy_from_slice(word.as_bytes()))
+        .collect()
 }
 
 fn encoded(commands: &[CommandLine]) -> Vec<u8> {

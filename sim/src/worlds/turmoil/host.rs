@@ -5,10 +5,13 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use redrill_node::{Config, Fact, Mono, Now};
-use redrill_server::{Clock, Control, Disk, Ended, Observer, Replace, Server, serve};
+use redrill_server::{
+    Clock, Control, Disk, Ended, Files, MemoryFiles, Observer, Replace, Server, serve,
+};
 use tokio::task::{LocalSet, spawn_local};
 
 use super::fabric::{KernelNumber, Shared};
@@ -32,6 +35,8 @@ pub(super) struct NodeHost {
     pub(super) config: Config,
     pub(super) clock: Cell<HostClock>,
     pub(super) disk: RefCell<HostDisk>,
+    /// The files of data.
+    pub(super) data: MemoryFiles,
     pub(super) control: RefCell<Control>,
     /// Whether a process was started and has not ended.
     pub(super) runs: Cell<bool>,
@@ -58,6 +63,7 @@ impl NodeHost {
             config,
             clock: Cell::new(clock),
             disk: RefCell::new(disk),
+            data: MemoryFiles::new(),
             control: RefCell::default(),
             runs: Cell::new(false),
             sleeps_until_us: Cell::new(None),
@@ -244,6 +250,28 @@ impl Disk for ProcessDisk {
             self.host.disk.borrow_mut().sync(STATE_FILE);
         }
         Ok(())
+    }
+
+    fn files(&self) -> Arc<dyn Files> {
+        Arc::new(self.host.data.clone())
+    }
+
+    async fn wait_for<T: 'static>(&self, work: impl FnOnce() -> T + 'static) -> T {
+        self.sync().await;
+        work()
+    }
+
+    fn beside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> impl Future<Output = Option<T>> + 'static {
+        let now_us = self.time.now_us();
+        let takes_us = self.host.disk.borrow().sync_time_us(now_us);
+        let done = self.time.until_tick_of(now_us + takes_us + TICK_US / 2);
+        async move {
+            done.await;
+            Some(work())
+        }
     }
 }
 

@@ -200,6 +200,7 @@ impl World for TurmoilWorld<'_> {
                 fabric.lose_power(usize::from(node), self.now_us);
                 fabric.network.set_dark(node, true);
                 host.disk.borrow_mut().lose_power(self.now_us);
+                host.data.lose_power();
                 host.control.borrow().kill();
             }
         }
