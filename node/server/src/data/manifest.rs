@@ -52,14 +52,13 @@ impl Data {
     pub(super) fn create_folder(&mut self) -> io::Result<()> {
         let folder = self.names.folder();
         let is_new = self.files.len(&folder)?.is_none();
-        self.files.create_folder(&folder).map_err(|error| {
+        self.files.create_folder(&folder).inspect_err(|error| {
             let name = &self.names.folder_name;
             let line = format!(
                 "Can't open or create append-only dir {name}: {}",
-                reason(&error)
+                reason(error)
             );
             self.warn(line);
-            error
         })?;
         if is_new {
             // Its own name has to be durable too.

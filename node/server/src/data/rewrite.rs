@@ -23,6 +23,9 @@ pub(crate) struct RewriteWork {
     cancel: Cancel,
 }
 
+/// A rewrite that began, and the increment written before, which is still to be synced.
+pub(crate) type Begun = (RewriteWork, Option<Box<dyn DataFile>>);
+
 /// What became of it.
 pub(crate) struct RewriteDone {
     lines: Lines,
@@ -39,7 +42,7 @@ impl Data {
         &mut self,
         rewrite: Rewrite,
         created_s: i64,
-    ) -> Result<(RewriteWork, Option<Box<dyn DataFile>>), Box<str>> {
+    ) -> Result<Begun, Box<str>> {
         let opened = self
             .create_folder()
             .and_then(|()| self.open_new_increment(rewrite.first));
@@ -126,13 +129,12 @@ impl Data {
         let mut manifest = self.manifest.clone();
         let base = manifest.new_base(&self.names.file_name, as_rdb);
         let base_path = self.names.part(&base);
-        self.files.rename(aside, &base_path).map_err(|error| {
+        self.files.rename(aside, &base_path).inspect_err(|error| {
             let aside = file_name(aside);
             self.warn(format!(
                 "Error trying to rename the temporary AOF base file {aside} into {base}: {}",
-                reason(&error)
+                reason(error)
             ));
-            error
         })?;
         let aside = file_name(aside);
         self.notice(format!(
@@ -143,14 +145,13 @@ impl Data {
             let temporary = self.names.temporary_increment();
             let increment = manifest.new_increment(&self.names.file_name);
             let (from, to) = (self.names.part(&temporary), self.names.part(&increment));
-            self.files.rename(&from, &to).map_err(|error| {
+            self.files.rename(&from, &to).inspect_err(|error| {
                 self.warn(format!(
                     "Error trying to rename the temporary AOF incr file {temporary} into \
                      {increment}: {}",
-                    reason(&error)
+                    reason(error)
                 ));
                 let _gone_already = self.files.remove(&base_path);
-                error
             })?;
             self.notice(format!(
                 "Successfully renamed the temporary AOF incr file {temporary} into {increment}"
