@@ -156,7 +156,10 @@ impl Disk for StateFile {
         work()
     }
 
-    #[expect(clippy::manual_async_fn, reason = "the future must not borrow the disk")]
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "the future must not borrow the disk"
+    )]
     fn beside<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
