@@ -22,7 +22,7 @@ use crate::engine::{Bug, Engine};
 use crate::log_words::LogLevel;
 use crate::store::Limits;
 
-pub use choices::{AppendFsync, EndpointType, MaxmemoryPolicy};
+pub use choices::{AppendFsync, EndpointType, MaxmemoryPolicy, ProtectedAction};
 use directive::Reason;
 pub use directive::{Change, Directive, Setting, Values, memory_bytes};
 pub use error::DirectiveError;
@@ -89,7 +89,7 @@ pub struct Config {
     /// `appendfsync`.
     pub appendfsync: AppendFsync,
     /// `enable-debug-command`.
-    pub enable_debug_command: bool,
+    pub enable_debug_command: ProtectedAction,
     /// `maxmemory`, bytes; 0: unlimited.
     pub maxmemory_bytes: u64,
     /// `cluster-port`; 0: `port + 10000`. [`Self::bus_port`] follows it.
@@ -233,7 +233,7 @@ impl Default for Config {
             cron_takes_us: 0,
             appendonly: false,
             appendfsync: AppendFsync::Everysec,
-            enable_debug_command: true,
+            enable_debug_command: ProtectedAction::Yes,
             maxmemory_bytes: 0,
             cluster_port: 0,
             cluster_config_file: "nodes.conf".into(),

@@ -47,8 +47,8 @@ pub use action::{Action, ToMaster, ToReplica};
 pub use cluster::{ClusterState, Link, MYSELF, Peer, PeerIndex, Report};
 pub use config::{
     AppendFsync, Change, ClientClass, Config, ConfigFileError, Directive, DirectiveError,
-    EndpointType, Host, MaxmemoryPolicy, OutputLimit, OutputLimits, Renames, SavePoint, Setting,
-    Settings, Values, Warning, WarningKind, memory_bytes, quoted,
+    EndpointType, Host, MaxmemoryPolicy, OutputLimit, OutputLimits, ProtectedAction, Renames,
+    SavePoint, Setting, Settings, Values, Warning, WarningKind, memory_bytes, quoted,
 };
 pub use engine::{Bug, Engine, Quirk};
 pub use fact::{

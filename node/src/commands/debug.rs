@@ -1,9 +1,12 @@
 //! `DEBUG`: what drills do to a node from inside.
 
+use std::net::SocketAddr;
+
 use super::call::Call;
 use super::error::{CommandError, Outcome, text};
 use super::spec::{Flags, Spec, command};
 use crate::action::Action;
+use crate::config::ProtectedAction;
 use crate::reply::Reply;
 
 const OPERATOR: Flags = Flags::ADMIN
@@ -18,13 +21,25 @@ pub(super) const COMMANDS: &[Spec] = &[command("debug", -2, OPERATOR, debug).abo
     "Holds the commands for tests.",
 )];
 
-/// The configuration does not enable this command.
-pub(super) const fn not_allowed() -> CommandError {
-    CommandError::fixed(
+/// Whether the configuration lets a client at this address use the command
+/// (`allowProtectedAction`).
+pub(super) const fn check_allowed(
+    enabled: ProtectedAction,
+    peer: SocketAddr,
+) -> Result<(), CommandError> {
+    let allowed = match enabled {
+        ProtectedAction::No => false,
+        ProtectedAction::Yes => true,
+        ProtectedAction::Local => peer.ip().is_loopback(),
+    };
+    if allowed {
+        return Ok(());
+    }
+    Err(CommandError::fixed(
         "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", \
          you can run it from a local connection, otherwise you need to set this option in the \
          configuration file, and then restart the server.",
-    )
+    ))
 }
 
 fn debug(call: &mut Call<'_>) -> Outcome {

@@ -218,18 +218,17 @@ fn chosen<T, const N: usize>(
 fn key_spec(keys: &KeySpec) -> Reply {
     let flags = keys.flags.iter().map(|&flag| Reply::Simple(flag.into()));
     let number = |value: usize| Reply::Integer(value as i64);
+    let range = |last: isize, step: usize| {
+        let limits = vec![
+            ("lastkey", Reply::Integer(last as i64)),
+            ("keystep", number(step)),
+            ("limit", number(0)),
+        ];
+        ("range", limits)
+    };
     let (begin, find) = match keys.find {
-        FindKeys::Range { last, step } => (
-            Some(keys.first),
-            Some((
-                "range",
-                vec![
-                    ("lastkey", Reply::Integer(last as i64)),
-                    ("keystep", number(step)),
-                    ("limit", number(0)),
-                ],
-            )),
-        ),
+        FindKeys::Range { last, step } => (Some(keys.first), Some(range(last, step))),
+        FindKeys::FirstOrKeyword => (Some(keys.first), Some(range(0, 1))),
         FindKeys::Counted => (
             Some(keys.first),
             Some((

@@ -6,7 +6,7 @@
 
 use super::call::{Call, Done, Effect, Written, fixed};
 use super::error::{CommandError, text};
-use super::spec::{Categories, Flags, Spec, key, quiet_command};
+use super::spec::{Categories, FindKeys, Flags, Spec, found_by, quiet_command};
 use super::transfer;
 use crate::action::Action;
 use crate::clients;
@@ -29,7 +29,11 @@ pub(super) const COMMANDS: &[Spec] = &[quiet_command(
     migrate,
 )
 .about("generic", "2.6.0", "Moves keys to another server.")
-.keys(&[key(3, &["RW", "access", "delete"])])
+.keys(&[found_by(
+    3,
+    FindKeys::FirstOrKeyword,
+    &["RW", "access", "delete"],
+)])
 .categories(Categories::KEYSPACE.union(Categories::DANGEROUS))
 .tips(&["nondeterministic_output"])];
 

@@ -157,12 +157,12 @@ fn check(
     if !spec.takes(words.len()) {
         return Err(CommandError::arity(spec.name));
     }
-    if spec.flags.contains(Flags::PROTECTED) && !node.config.enable_debug_command {
-        return Err(debug::not_allowed());
-    }
     let Some(sender) = node.clients.get(client) else {
         return Ok(Admission::Run);
     };
+    if spec.flags.contains(Flags::PROTECTED) {
+        debug::check_allowed(node.config.enable_debug_command, sender.peer)?;
+    }
     if !spec.keys.is_empty() {
         match redirect::route(node, sender.flags, spec, words) {
             Route::Here => {}

@@ -115,6 +115,9 @@ pub(crate) enum FindKeys {
     Counted,
     /// The key follows the last such keyword, `STORE` of `SORT`. Clients are not told where.
     AfterStore,
+    /// It is the first key itself, or, if that is empty, the keys are what follows the keyword
+    /// `KEYS`: `MIGRATE`.
+    FirstOrKeyword,
     /// Nobody knows them before the command runs: `BY` and `GET` of `SORT`.
     Unknown,
 }
@@ -271,7 +274,10 @@ impl KeySpec {
     pub(crate) const fn range(&self) -> Option<(isize, usize)> {
         match self.find {
             FindKeys::Range { last, step } => Some((last, step)),
-            FindKeys::Counted | FindKeys::AfterStore | FindKeys::Unknown => None,
+            FindKeys::Counted
+            | FindKeys::AfterStore
+            | FindKeys::FirstOrKeyword
+            | FindKeys::Unknown => None,
         }
     }
 
@@ -288,6 +294,7 @@ impl KeySpec {
             }
             FindKeys::Counted => (counted(words, self.first), 1),
             FindKeys::AfterStore => (after_store(words), 1),
+            FindKeys::FirstOrKeyword => (first_or_keyword(words, self.first), 1),
             FindKeys::Unknown => (0..0, 1),
         };
         places.step_by(step)
@@ -324,6 +331,27 @@ fn after_store(words: &[Word]) -> Range<usize> {
         place += 1;
     }
     found
+}
+
+/// The key at `first`, or all that follows `KEYS` (`migrateGetKeys`). Both at once is a syntax
+/// error, which the command tells.
+fn first_or_keyword(words: &[Word], first: usize) -> Range<usize> {
+    let mut place = first + 3;
+    while let Some(word) = words.get(place) {
+        if word.eq_ignore_ascii_case(b"keys") {
+            return if words[first].is_empty() {
+                place + 1..words.len()
+            } else {
+                0..0
+            };
+        }
+        place += match word.to_ascii_lowercase().as_slice() {
+            b"auth" => 2,
+            b"auth2" => 3,
+            _ => 1,
+        };
+    }
+    first..first + 1
 }
 
 /// One key at `first`.

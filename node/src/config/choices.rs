@@ -77,6 +77,18 @@ choice! {
     }
 }
 
+choice! {
+    /// `enable-debug-command`: who may use what is meant for tests.
+    ProtectedAction {
+        /// Nobody.
+        No = "no",
+        /// Every client.
+        Yes = "yes",
+        /// Clients of the same host.
+        Local = "local",
+    }
+}
+
 names! {
     LogLevel {
         Debug = "debug",

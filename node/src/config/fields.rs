@@ -1,8 +1,8 @@
 //! Which directives are fields of [`Config`]. The others are kept as [`super::Settings`].
 
 use super::{
-    AppendFsync, Config, EndpointType, LogLevel, MaxmemoryPolicy, OutputLimits, Reason, SavePoint,
-    Setting,
+    AppendFsync, Config, EndpointType, LogLevel, MaxmemoryPolicy, OutputLimits, ProtectedAction,
+    Reason, SavePoint, Setting,
 };
 
 /// How a directive is read from, and written to, a field.
@@ -214,24 +214,7 @@ static FIELDS: &[Field] = &[
     },
     text!("dbfilename", dbfilename),
     text!("dir", dir),
-    Field {
-        name: "enable-debug-command",
-        get: |config| {
-            Setting::Text(
-                if config.enable_debug_command {
-                    "yes"
-                } else {
-                    "no"
-                }
-                .into(),
-            )
-        },
-        // `local` is for clients of the same host, which every client of a simulation is.
-        set: |config, setting| {
-            config.enable_debug_command = setting.to_string() != "no";
-            Ok(())
-        },
-    },
+    choice!("enable-debug-command", enable_debug_command: ProtectedAction),
     bytes!("maxmemory", maxmemory_bytes),
     choice!("maxmemory-policy", maxmemory_policy: MaxmemoryPolicy),
     number!("maxmemory-samples", maxmemory_samples: u32),

@@ -1,6 +1,6 @@
 //! `redis.conf` (`loadServerConfigFromString`).
 
-use super::{Config, DirectiveError};
+use super::{Config, DirectiveError, ProtectedAction};
 use crate::wire::resp::split_args;
 
 /// How deep files may include each other.
@@ -110,8 +110,9 @@ fn read_file(
         file: None,
         depth: 0,
     };
-    // What `DEBUG` needs is off in a file that does not say otherwise.
-    reader.config.enable_debug_command = false;
+    // Redis says no where a file says nothing. A server that is there to be broken lets its own
+    // host break it.
+    reader.config.enable_debug_command = ProtectedAction::Local;
     reader.text(text)?;
     reader.finish()
 }

@@ -3,7 +3,7 @@
 use super::Change::{AtRunTime as RUN, AtStart as START, Protected as PROTECTED};
 use super::directive::{Change, Directive, ReadSpecial, Reason, Values};
 use super::special;
-use super::{AppendFsync, EndpointType, LogLevel, MaxmemoryPolicy};
+use super::{AppendFsync, EndpointType, LogLevel, MaxmemoryPolicy, ProtectedAction};
 
 const INT_MAX: i64 = i32::MAX as i64;
 const INT_MIN: i64 = i32::MIN as i64;
@@ -179,7 +179,7 @@ pub(super) static DIRECTIVES: &[Directive] = &[
     one_of("acl-pubsub-default", RUN, "resetchannels", ACL_PUBSUB_DEFAULT),
     one_of("sanitize-dump-payload", RUN, "no", SANITIZE_DUMP_PAYLOAD),
     one_of("enable-protected-configs", START, "no", PROTECTED_ACTION),
-    one_of("enable-debug-command", START, "no", PROTECTED_ACTION).acts(),
+    one_of("enable-debug-command", START, "local", ProtectedAction::NAMES).acts(),
     one_of("enable-module-command", START, "no", PROTECTED_ACTION),
     one_of("propagation-error-behavior", RUN, "ignore", PROPAGATION_ERROR_BEHAVIOR),
     many_of("shutdown-on-sigint", RUN, "default", SHUTDOWN_ON_SIG),

@@ -42,8 +42,8 @@ fn every_directive_shows_its_default_until_it_is_set() {
     for directive in Config::directives() {
         let shown = config.get(directive.name).unwrap();
         if directive.name == "enable-debug-command" {
-            // On for the faults of drills; a file has to say so.
-            assert_eq!((shown.as_str(), directive.default), ("yes", "no"));
+            // For everybody in simulations: there is nobody else.
+            assert_eq!((shown.as_str(), directive.default), ("yes", "local"));
         } else {
             assert_eq!(shown, directive.default, "{}", directive.name);
         }
@@ -103,7 +103,10 @@ fn directives_are_set_by_their_names_of_any_age_and_case() {
     assert_eq!(set("cluster-announce-hostname", "").announce_hostname, None);
     assert_eq!(set("hz", "0").hz, 1);
     assert_eq!(set("hz", "1000").hz, 500);
-    assert!(set("enable-debug-command", "local").enable_debug_command);
+    assert_eq!(
+        set("enable-debug-command", "no").enable_debug_command,
+        ProtectedAction::No
+    );
     assert_eq!(set("save", "900 1 300 10").save.len(), 2);
     assert_eq!(set("save", "").save, []);
     assert_eq!(
@@ -299,7 +302,7 @@ enable-debug-command yes
     assert_eq!(config.cluster_node_timeout_ms, 5000);
     assert_eq!(
         (config.appendonly, config.enable_debug_command),
-        (true, true)
+        (true, ProtectedAction::Yes)
     );
     assert_eq!(&*config.appendfilename, "appendonly-7000.aof");
     assert_eq!(config.maxmemory_bytes, 256 << 20);
@@ -314,9 +317,10 @@ enable-debug-command yes
 }
 
 #[test]
-fn debug_commands_are_off_in_a_file_that_does_not_say_otherwise() {
-    assert!(!file("").enable_debug_command);
-    assert!(Config::default().enable_debug_command);
+fn debug_commands_are_for_the_same_host_in_a_file_that_does_not_say_otherwise() {
+    assert_eq!(file("").enable_debug_command, ProtectedAction::Local);
+    let simulated = Config::default().enable_debug_command;
+    assert_eq!(simulated, ProtectedAction::Yes);
 }
 
 #[test]

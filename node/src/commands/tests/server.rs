@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::ProtectedAction;
 
 #[test]
 fn the_connection_answers() {
@@ -43,18 +44,17 @@ fn debug_sleep_stops_the_loop_before_anything_else_runs() {
 
 #[test]
 fn debug_is_refused_unless_it_is_enabled() {
-    let mut lone = serving_with(Config {
-        enable_debug_command: false,
-        ..Config::default()
-    });
-    let said = lone.ask("DEBUG SLEEP 30");
-    assert!(said.starts_with("-ERR DEBUG command not allowed. If the enable-debug-command"));
-    assert!(
-        !lone
-            .actions
-            .iter()
-            .any(|action| matches!(action, Action::Sleep { .. }))
-    );
+    // The clients of these tests come from another host.
+    for enabled in [ProtectedAction::No, ProtectedAction::Local] {
+        let mut lone = serving_with(Config {
+            enable_debug_command: enabled,
+            ..Config::default()
+        });
+        let said = lone.ask("DEBUG SLEEP 30");
+        assert!(said.starts_with("-ERR DEBUG command not allowed. If the enable-debug-command"));
+        let slept = |action: &Action| matches!(action, Action::Sleep { .. });
+        assert!(!lone.actions.iter().any(slept));
+    }
 }
 
 #[test]

@@ -415,3 +415,18 @@ fn keys_of_an_open_slot_move_freely() {
     assert_eq!(lone.ask("MIGRATE 10.0.0.2 7002 foo 0 500"), "");
     assert_eq!(lone.answered(&[Reply::OK], None), "OK");
 }
+
+#[test]
+fn the_keys_of_migrate_are_what_it_names_not_the_empty_word_before_them() {
+    serving().check(&[
+        ("COMMAND GETKEYS MIGRATE h 1 k 0 500 COPY", r#"["k"]"#),
+        (
+            "COMMAND GETKEYS MIGRATE h 1 '' 0 500 AUTH keys REPLACE KEYS a b",
+            r#"["a", "b"]"#,
+        ),
+        (
+            "COMMAND GETKEYS MIGRATE h 1 k 0 500 KEYS a",
+            "-ERR Invalid arguments specified for command",
+        ),
+    ]);
+}
