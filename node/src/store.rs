@@ -70,6 +70,20 @@ struct Entry {
     links: Links,
     /// When it was used last, or how often: see [`access`].
     used: u32,
+    /// What is to be told of a string's encoding.
+    made: Made,
+}
+
+/// How a string came about. Upstream keeps one that was changed in place as it became, and a number
+/// with decimals as text.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Made {
+    /// It was given as a whole: its content alone tells its encoding.
+    Whole,
+    /// It is text, even if it looks like an integer.
+    Text,
+    /// It was changed in place.
+    InPlace,
 }
 
 const NEVER: i64 = i64::MAX;
@@ -282,6 +296,7 @@ impl Store {
             slot,
             links: Links::default(),
             used: self.clock.stamp(),
+            made: Made::Whole,
         };
         let (index, replaced) = self.entries.insert_full(key, entry);
         debug_assert!(replaced.is_none(), "the key was there already");
@@ -328,8 +343,29 @@ impl Store {
         if !self.clock.counts_uses() {
             entry.used = self.clock.stamp();
         }
+        entry.made = Made::Whole;
         let old = std::mem::replace(&mut entry.value, value);
         self.used_bytes -= old.heap_bytes();
+    }
+
+    /// Notes how a string came about.
+    pub(crate) fn set_made(&mut self, place: Place, made: Made) {
+        self.entries[place.0].made = made;
+    }
+
+    /// How a string came about.
+    pub(crate) fn made(&self, place: Place) -> Made {
+        self.entries[place.0].made
+    }
+
+    /// The form a value is kept in, as upstream would tell it.
+    pub(crate) fn encoding(&self, place: Place) -> Encoding {
+        let entry = &self.entries[place.0];
+        match (entry.value.encoding(), entry.made) {
+            (Encoding::Int | Encoding::EmbStr, Made::InPlace) => Encoding::Raw,
+            (Encoding::Int, Made::Text) => Encoding::EmbStr,
+            (encoding, Made::Whole | Made::Text | Made::InPlace) => encoding,
+        }
     }
 
     /// Changes a value in place.

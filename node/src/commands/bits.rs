@@ -5,7 +5,7 @@ use super::error::{CommandError, Outcome};
 use super::shapes::{FAST_READ, READ, READ_KEY, UPDATE_KEY, WRITE};
 use super::spec::{Categories, Spec, command, key, keys};
 use crate::reply::Reply;
-use crate::store::Value;
+use crate::store::{Made, Value};
 use crate::wire::resp::string_to_i64;
 use crate::word::Word;
 
@@ -89,8 +89,7 @@ fn setbit(call: &mut Call<'_>) -> Outcome {
     let mut new = old.to_vec();
     new.resize(new.len().max(byte + 1), 0);
     new[byte] = new[byte] & !(1 << bit) | u8::from(on) << bit;
-    let kept_ms = place.and_then(|place| call.node.store.expiry(place));
-    call.put(key, place, new.into(), kept_ms);
+    call.put_made(key, place, new.into(), Made::InPlace);
     call.changed();
     Ok(Reply::Integer(i64::from(was_on)))
 }
@@ -249,6 +248,9 @@ fn bitop(call: &mut Call<'_>) -> Outcome {
     let was_there = call.find(key).is_some();
     if call.put_value(key, Value::String(result.into())) || was_there {
         call.changed();
+    }
+    if let Some(place) = call.find(key) {
+        call.node.store.set_made(place, Made::InPlace);
     }
     Ok(Reply::Integer(len as i64))
 }

@@ -12,7 +12,7 @@ use crate::node::Node;
 use crate::persistence;
 use crate::replication;
 use crate::reply::Reply;
-use crate::store::{Collection, Limits, Place, Value};
+use crate::store::{Collection, Limits, Made, Place, Value};
 use crate::wire::resp::string_to_i64;
 
 /// A command that runs.
@@ -345,7 +345,7 @@ impl<'a> Call<'a> {
         place: Option<Place>,
         value: Word,
         expires_at_ms: Option<i64>,
-    ) {
+    ) -> Place {
         if let Some(place) = place
             && self.node.store.counts_uses()
         {
@@ -356,11 +356,17 @@ impl<'a> Call<'a> {
             Some(place) => {
                 store.set_value(place, Value::String(value));
                 store.set_expiry(place, expires_at_ms);
+                place
             }
-            None => {
-                store.insert(key.clone(), Value::String(value), expires_at_ms);
-            }
+            None => store.insert(key.clone(), Value::String(value), expires_at_ms),
         }
+    }
+
+    /// Gives a key a string that was made in a way that its encoding tells of.
+    pub(crate) fn put_made(&mut self, key: &Word, place: Option<Place>, value: Word, made: Made) {
+        let kept_ms = place.and_then(|place| self.node.store.expiry(place));
+        let place = self.put(key, place, value, kept_ms);
+        self.node.store.set_made(place, made);
     }
 
     /// The command changed the keyspace and goes to replicas as it came.

@@ -222,11 +222,14 @@ fn move_value(call: &mut Call<'_>) -> Result<(), CommandError> {
     }
     let store = &mut call.node.store;
     let (value, expires_at_ms) = (store.value(place).clone(), store.expiry(place));
+    let made = store.made(place);
     store.remove_at(place);
     if let Some(place) = call.find(to) {
         call.node.store.remove_at(place);
     }
-    call.node.store.insert(to.clone(), value, expires_at_ms);
+    let store = &mut call.node.store;
+    let place = store.insert(to.clone(), value, expires_at_ms);
+    store.set_made(place, made);
     call.changed();
     Ok(())
 }
@@ -266,7 +269,9 @@ fn copy(call: &mut Call<'_>) -> Outcome {
     };
     let store = &mut call.node.store;
     let (value, expires_at_ms) = (store.value(place).clone(), store.expiry(place));
-    store.insert(to.clone(), value, expires_at_ms);
+    let made = store.made(place);
+    let place = store.insert(to.clone(), value, expires_at_ms);
+    store.set_made(place, made);
     call.changed();
     Ok(Reply::Integer(1))
 }

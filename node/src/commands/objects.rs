@@ -120,7 +120,7 @@ fn about_key(call: &mut Call<'_>, tell: impl FnOnce(&Call<'_>, Place) -> Outcome
 
 fn encoding(call: &mut Call<'_>) -> Outcome {
     about_key(call, |call, place| {
-        let encoding = call.node.store.value(place).encoding();
+        let encoding = call.node.store.encoding(place);
         Ok(Reply::bulk(encoding.name()))
     })
 }
@@ -167,7 +167,7 @@ fn refcount(call: &mut Call<'_>) -> Outcome {
         // Where uses are marked in the objects themselves, none is shared.
         let shares = config.maxmemory_bytes == 0 || !config.maxmemory_policy.marks_uses();
         let is_shared = shares
-            && value.encoding() == Encoding::Int
+            && call.node.store.encoding(place) == Encoding::Int
             && value
                 .as_string()
                 .and_then(|text| crate::wire::resp::string_to_i64(text))

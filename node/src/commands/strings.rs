@@ -9,7 +9,7 @@ use super::shapes::{FAST_READ, FAST_WRITE, READ_KEY, UPDATE_KEY, WRITE};
 use super::spec::{Categories, Flags, KeySpec, Spec, command, key, keys};
 use crate::input::CommandLine;
 use crate::reply::Reply;
-use crate::store::{Place, Value};
+use crate::store::{Made, Place, Value};
 use crate::wire::resp::string_to_i64;
 
 const OVERWRITE_KEY: &[KeySpec] = &[key(1, &["OW", "update"])];
@@ -411,6 +411,7 @@ fn append(call: &mut Call<'_>) -> Outcome {
                     *text = std::mem::take(text).append(tail);
                 }
             });
+            call.node.store.set_made(place, Made::InPlace);
             len
         }
     };
@@ -460,8 +461,7 @@ fn setrange(call: &mut Call<'_>) -> Outcome {
     new.resize(new.len().max(end), 0);
     new[offset..end].copy_from_slice(part);
     let len = new.len();
-    let kept_ms = place.and_then(|place| call.node.store.expiry(place));
-    call.put(key, place, new.into(), kept_ms);
+    call.put_made(key, place, new.into(), Made::InPlace);
     call.changed();
     Ok(Reply::Integer(len as i64))
 }
@@ -549,8 +549,7 @@ fn incrbyfloat(call: &mut Call<'_>) -> Outcome {
     }
     let new = Word::from(sum.to_string());
     call.wrote(key, &new);
-    let kept_ms = place.and_then(|place| call.node.store.expiry(place));
-    call.put(key, place, new.clone(), kept_ms);
+    call.put_made(key, place, new.clone(), Made::Text);
     call.changed_as([fixed("SET"), key.clone(), new.clone(), fixed("KEEPTTL")]);
     Ok(Reply::Bulk(new))
 }

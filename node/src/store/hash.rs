@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 
-use super::memory::{COLLECTION_BYTES, TABLE_BYTES, heap_bytes};
+use super::memory::{COLLECTION_BYTES, TABLE_BYTES, heap_bytes, more_room};
 use super::value::{Encoding, Limits};
 use crate::word::Word;
 
@@ -97,6 +97,9 @@ impl Hash {
             Held::Small(pairs) => match pairs.iter_mut().find(|(held, _)| *held == field) {
                 Some((_, old)) => Some(std::mem::replace(old, value)),
                 None => {
+                    if pairs.len() == pairs.capacity() {
+                        pairs.reserve_exact(more_room(pairs.len()));
+                    }
                     pairs.push((field.clone(), value));
                     None
                 }

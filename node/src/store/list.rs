@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::memory::{COLLECTION_BYTES, heap_bytes};
+use super::memory::{COLLECTION_BYTES, heap_bytes, more_room};
 use crate::word::Word;
 
 /// A list of words, quick at both ends and at any place.
@@ -55,13 +55,13 @@ impl List {
 
     /// Adds an element at the head.
     pub fn push_front(&mut self, item: Word) {
-        self.words_bytes += heap_bytes(&item);
+        self.make_room(&item);
         self.items.push_front(item);
     }
 
     /// Adds an element at the tail.
     pub fn push_back(&mut self, item: Word) {
-        self.words_bytes += heap_bytes(&item);
+        self.make_room(&item);
         self.items.push_back(item);
     }
 
@@ -82,7 +82,7 @@ impl List {
     /// Puts an element before the one at a place, or at the tail if the place is the length.
     pub fn insert(&mut self, place: usize, item: Word) {
         let place = place.min(self.len());
-        self.words_bytes += heap_bytes(&item);
+        self.make_room(&item);
         self.items.insert(place, item);
     }
 
@@ -141,6 +141,13 @@ impl List {
     /// What it takes, bytes.
     pub(super) fn heap_bytes(&self) -> usize {
         COLLECTION_BYTES + self.len() * size_of::<Word>() + self.words_bytes
+    }
+
+    fn make_room(&mut self, item: &Word) {
+        self.words_bytes += heap_bytes(item);
+        if self.items.len() == self.items.capacity() {
+            self.items.reserve_exact(more_room(self.items.len()));
+        }
     }
 
     fn removed(&mut self, item: &Word) {

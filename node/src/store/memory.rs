@@ -31,3 +31,9 @@ pub(super) const COLLECTION_BYTES: usize = 96;
 
 /// What the index of a hash table takes for each entry: its hash, its number, the room to grow.
 pub(super) const TABLE_BYTES: usize = 24;
+
+/// How much room a small collection of `len` makes when it has none left: less than twice as much,
+/// for there are many of them.
+pub(super) const fn more_room(len: usize) -> usize {
+    if len < 8 { 2 } else { len / 4 }
+}

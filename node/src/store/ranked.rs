@@ -150,17 +150,22 @@ impl<T: Ord + Clone> Node<T> {
                 let Err(place) = items.binary_search(&item) else {
                     return (false, None);
                 };
-                items.insert(place, item);
-                if items.len() <= MAX_WIDTH {
+                if items.len() < MAX_WIDTH {
+                    items.insert(place, item);
                     return (true, None);
                 }
                 // A tree that only grows at its end is left full behind.
-                let at = if place + 1 == items.len() {
-                    place
+                let at = if place == items.len() {
+                    items.len()
                 } else {
                     items.len() / 2
                 };
-                let right = items.split_off(at);
+                let mut right = items.split_off(at);
+                if place > at || right.is_empty() {
+                    right.insert(place - at, item);
+                } else {
+                    items.insert(place, item);
+                }
                 let split = right.first().cloned().map(|floor| Child {
                     floor,
                     len: right.len(),

@@ -3,7 +3,7 @@
 use indexmap::IndexSet;
 use rustc_hash::FxBuildHasher;
 
-use super::memory::{COLLECTION_BYTES, TABLE_BYTES, heap_bytes};
+use super::memory::{COLLECTION_BYTES, TABLE_BYTES, heap_bytes, more_room};
 use super::value::{Encoding, Limits};
 use crate::wire::resp::string_to_i64;
 use crate::word::Word;
@@ -105,6 +105,9 @@ impl Set {
                     let Err(place) = numbers.binary_search(&number) else {
                         return false;
                     };
+                    if numbers.len() == numbers.capacity() {
+                        numbers.reserve_exact(more_room(numbers.len()));
+                    }
                     numbers.insert(place, number);
                     if numbers.len() > limits.intset_entries {
                         self.enlarge();

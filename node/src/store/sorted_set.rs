@@ -6,7 +6,7 @@ use std::ops::Range;
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 
-use super::memory::{COLLECTION_BYTES, TABLE_BYTES, heap_bytes};
+use super::memory::{COLLECTION_BYTES, TABLE_BYTES, heap_bytes, more_room};
 use super::ranked::{self, Ranked};
 use super::value::{Encoding, Limits};
 use crate::word::Word;
@@ -34,6 +34,9 @@ struct Scored {
     score: f64,
     member: Word,
 }
+
+/// What is free in the leaves of the tree for each member: they are about two thirds full.
+const TREE_BYTES: usize = size_of::<Scored>() / 2;
 
 impl Ord for Scored {
     fn cmp(&self, other: &Self) -> Ordering {
@@ -172,8 +175,13 @@ impl SortedSet {
                 if let Some(place) = old {
                     items.remove(place);
                 }
+                // Upstream's compact form has no negative zero.
+                let score = if score == 0.0 { 0.0 } else { score };
                 let new = Scored { score, member };
                 let place = items.partition_point(|item| *item < new);
+                if items.len() == items.capacity() {
+                    items.reserve_exact(more_room(items.len()));
+                }
                 items.insert(place, new);
                 old.is_none()
             }
@@ -255,7 +263,7 @@ impl SortedSet {
     pub(super) fn heap_bytes(&self) -> usize {
         let each = match &self.held {
             Held::Small(_) => size_of::<Scored>(),
-            Held::Large { .. } => 2 * size_of::<Scored>() + TABLE_BYTES,
+            Held::Large { .. } => 2 * size_of::<Scored>() + TREE_BYTES + TABLE_BYTES,
         };
         COLLECTION_BYTES + self.len() * each + self.words_bytes
     }

@@ -76,6 +76,11 @@ fn an_empty_store_uses_no_memory() {
     assert_eq!(store.expiring_len(), 0);
 }
 
+#[test]
+fn an_entry_is_as_small_as_it_was() {
+    assert_eq!(size_of::<Entry>(), 48);
+}
+
 /// What the store is held against: a sorted map, with no index of any kind.
 type Model = BTreeMap<Word, (Value, Option<i64>)>;
 
