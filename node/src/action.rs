@@ -131,6 +131,9 @@ pub enum ToMaster {
     Command(CommandLine),
 }
 
+/// What ends a snapshot of unknown length, 40 characters.
+pub type SnapshotMark = [u8; 40];
+
 /// What a master sends to a replica.
 #[derive(Clone, PartialEq, Debug)]
 pub enum ToReplica {
@@ -142,7 +145,13 @@ pub enum ToReplica {
         offset: u64,
         /// The keyspace.
         snapshot: Snapshot,
+        /// What ends it, if it goes without a length before it (`$EOF:`). Nothing may follow it
+        /// before [`ToReplica::Release`]: a replica takes what it reads with the mark for a part
+        /// of the snapshot.
+        mark: Option<SnapshotMark>,
     },
+    /// The stream may follow the snapshot: the replica has loaded it.
+    Release,
     /// `+CONTINUE`.
     Continue {
         /// The current history id.

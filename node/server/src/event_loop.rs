@@ -6,6 +6,7 @@ mod exchange;
 mod limits;
 mod persist;
 mod poll;
+mod snapshot;
 mod timer;
 
 use std::collections::VecDeque;

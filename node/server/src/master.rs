@@ -2,15 +2,13 @@
 //! stream (`syncWithMaster`, `readSyncBulkPayload`).
 
 use bytes::{Buf, BytesMut};
+use redrill_node::wire::rdb::{RdbError, RdbFault};
 use redrill_node::wire::resp::{RequestDecoder, decode_reply};
 use redrill_node::wire::{rdb, resp};
-use redrill_node::{FromMaster, ReplicationId, Reply};
+use redrill_node::{FromMaster, ReplicationId, Reply, Snapshot, SnapshotMark};
 
 /// The longest line before a snapshot, bytes.
 const MAX_LINE_LEN: usize = 1024;
-
-/// Length of the mark that ends a snapshot of unknown length, bytes (`CONFIG_RUN_ID_SIZE`).
-const MARK_LEN: usize = 40;
 
 /// What a master sends, by how far the connection has come.
 #[derive(Debug, Default)]
@@ -21,18 +19,27 @@ pub(crate) enum MasterStream {
     /// After `+FULLRESYNC`: empty lines while the master prepares the snapshot, then its length.
     SnapshotLen,
     /// The snapshot.
-    Snapshot(SnapshotEnd),
+    Snapshot(Box<Incoming>),
     /// The stream of commands.
     Commands(RequestDecoder),
 }
 
+/// A snapshot that is read while it arrives.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    decoder: rdb::Decoder,
+    end: SnapshotEnd,
+    /// The snapshot, once it is whole and its mark has not arrived yet.
+    whole: Option<Snapshot>,
+}
+
 /// Where a snapshot ends.
 #[derive(Debug)]
-pub(crate) enum SnapshotEnd {
+enum SnapshotEnd {
     /// After so many bytes.
     Len(usize),
-    /// At a mark; so many bytes have been searched for it.
-    Mark([u8; MARK_LEN], usize),
+    /// Before a mark.
+    Mark(SnapshotMark),
 }
 
 /// Why a master's bytes cannot be read on.
@@ -44,8 +51,10 @@ pub(crate) enum MasterError {
     Psync(String),
     #[error("bad protocol from the master: expected the length of a snapshot, found {0}")]
     SnapshotLen(String),
-    #[error("the master's snapshot cannot be loaded")]
+    #[error("the master's snapshot cannot be loaded: {0}")]
     Snapshot(#[from] rdb::RdbError),
+    #[error("the master's snapshot does not end with the mark that was announced")]
+    Mark,
 }
 
 impl MasterStream {
@@ -61,14 +70,16 @@ impl MasterStream {
                     let Some(end) = snapshot_end(input)? else {
                         return Ok(None);
                     };
-                    *self = Self::Snapshot(end);
+                    *self = Self::Snapshot(Box::new(Incoming {
+                        decoder: rdb::Decoder::new(),
+                        end,
+                        whole: None,
+                    }));
                 }
-                Self::Snapshot(end) => {
-                    let Some((snapshot, ending)) = end.cut(input) else {
+                Self::Snapshot(incoming) => {
+                    let Some(snapshot) = incoming.next(input)? else {
                         return Ok(None);
                     };
-                    let snapshot = rdb::decode(&input[..snapshot])?;
-                    input.advance(ending);
                     *self = Self::Commands(RequestDecoder::for_master());
                     return Ok(Some(FromMaster::Snapshot(snapshot)));
                 }
@@ -125,23 +136,48 @@ impl MasterStream {
     }
 }
 
-impl SnapshotEnd {
-    /// Lengths of the snapshot and of the snapshot with its mark, once all of it has arrived.
-    fn cut(&mut self, input: &[u8]) -> Option<(usize, usize)> {
-        match self {
-            Self::Len(len) => (input.len() >= *len).then_some((*len, *len)),
-            Self::Mark(mark, searched) => {
-                let found = input
-                    .get(*searched..)?
-                    .windows(MARK_LEN)
-                    .position(|window| window == mark);
-                if let Some(place) = found {
-                    let len = *searched + place;
-                    return Some((len, len + MARK_LEN));
-                }
-                *searched = input.len().saturating_sub(MARK_LEN - 1).max(*searched);
-                None
+impl Incoming {
+    /// Takes what has arrived; the snapshot once it is whole.
+    fn next(&mut self, input: &mut BytesMut) -> Result<Option<Snapshot>, MasterError> {
+        match self.end {
+            SnapshotEnd::Len(len) => self.up_to(len, input),
+            SnapshotEnd::Mark(mark) => self.up_to_mark(&mark, input),
+        }
+    }
+
+    fn up_to(&mut self, len: usize, input: &mut BytesMut) -> Result<Option<Snapshot>, MasterError> {
+        let left = len - self.decoder.taken();
+        let is_all = input.len() >= left;
+        // What follows is not the decoder's.
+        let rest = (input.len() > left).then(|| input.split_off(left));
+        let fault = match self.decoder.next(input)? {
+            Some(rdb) if rdb.len == len => {
+                *input = rest.unwrap_or_default();
+                return Ok(Some(rdb.snapshot));
             }
+            Some(rdb) => RdbFault::Trailing(len - rdb.len),
+            None if is_all => RdbFault::EndOfFile,
+            None => return Ok(None),
+        };
+        let offset = self.decoder.taken();
+        Err(RdbError { offset, fault }.into())
+    }
+
+    fn up_to_mark(
+        &mut self,
+        mark: &SnapshotMark,
+        input: &mut BytesMut,
+    ) -> Result<Option<Snapshot>, MasterError> {
+        if self.whole.is_none() {
+            self.whole = self.decoder.next(input)?.map(|rdb| rdb.snapshot);
+        }
+        if self.whole.is_none() || input.len() < mark.len() {
+            return Ok(None);
+        }
+        if input.split_to(mark.len()) == mark[..] {
+            Ok(self.whole.take())
+        } else {
+            Err(MasterError::Mark)
         }
     }
 }
@@ -171,7 +207,7 @@ fn snapshot_end(input: &mut BytesMut) -> Result<Option<SnapshotEnd>, MasterError
     let line = line.trim_ascii_end();
     if let Some(mark) = line.strip_prefix(b"$EOF:") {
         return match mark.try_into() {
-            Ok(mark) => Ok(Some(SnapshotEnd::Mark(mark, 0))),
+            Ok(mark) => Ok(Some(SnapshotEnd::Mark(mark))),
             Err(_) => wrong(line),
         };
     }
@@ -323,6 +359,55 @@ mod tests {
         assert!(after(b"$EOF:short\r\n").contains("$EOF:short"));
         assert!(after(&[b'x'; 2000]).contains("expected the length of a snapshot"));
         assert!(after(b"$9\r\nNOT A RDB").contains("cannot be loaded"));
+    }
+
+    #[test]
+    fn a_snapshot_of_another_length_than_was_told_is_refused() {
+        let mut content = BytesMut::new();
+        rdb::encode(&snapshot(), &mut content);
+        let (len, head) = (content.len(), format!("+FULLRESYNC {ID} 1\r\n"));
+        let with = |told: usize| {
+            let text = [format!("{head}${told}\r\n").as_bytes(), &content, b"*1\r\n"].concat();
+            refused(&text)
+        };
+        assert!(with(len - 1).contains("Unexpected EOF reading RDB file"));
+        assert!(with(len + 1).contains("1 bytes after the end"));
+        let marked = [format!("{head}$EOF:{MARK}\r\n").as_bytes(), &content].concat();
+        let other = MARK.replace('m', "M");
+        let refusal = refused(&[&marked, other.as_bytes()].concat());
+        assert!(refusal.contains("does not end with the mark"), "{refusal}");
+    }
+
+    /// What masters of Redis 7.0.15 sent their replicas, one connection each.
+    #[test]
+    fn what_masters_of_redis_sent_is_read_however_it_is_cut() {
+        let recorded: [(&[u8], usize); 5] = [
+            (include_bytes!("../tests/fixtures/master-7002.bin"), 1),
+            (include_bytes!("../tests/fixtures/master-7000.bin"), 1),
+            (include_bytes!("../tests/fixtures/master-7001.bin"), 1),
+            (include_bytes!("../tests/fixtures/master-7004.bin"), 0),
+            (include_bytes!("../tests/fixtures/master-7005.bin"), 0),
+        ];
+        for (bytes, snapshots) in recorded {
+            let whole = events(bytes, usize::MAX).unwrap();
+            let count = |wanted: fn(&FromMaster) -> bool| {
+                whole.iter().filter(|event| wanted(event)).count()
+            };
+            let found = count(|event| matches!(event, FromMaster::Snapshot(_)));
+            let resumed = count(|event| matches!(event, FromMaster::Continue { .. }));
+            assert_eq!((found, resumed), (snapshots, 1 - snapshots));
+            for event in &whole {
+                if let FromMaster::Snapshot(snapshot) = event {
+                    let mut again = BytesMut::new();
+                    rdb::encode(snapshot, &mut again);
+                    assert_eq!(rdb::decode(&again).as_ref(), Ok(snapshot));
+                    assert!(!snapshot.entries.is_empty());
+                }
+            }
+            for part in [1, 7, 100] {
+                assert_eq!(events(bytes, part).unwrap(), whole);
+            }
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::word::Word;
 
 use super::backlog::Backlog;
 use super::{LinkState, Replication, advance};
-use crate::action::{Action, ToReplica};
+use crate::action::{Action, SnapshotMark, ToReplica};
 use crate::clients;
 use crate::fact::Fact;
 use crate::ids::{ClientId, ReplicationId};
@@ -28,6 +28,11 @@ pub(crate) struct Replica {
     pub(crate) acknowledged: u64,
     /// When it last did, Unix s.
     pub(crate) acknowledged_s: i64,
+    /// Whether it takes a snapshot that a mark ends (`SLAVE_CAPA_EOF`).
+    takes_mark: bool,
+    /// Whether the stream waits for its first acknowledgement
+    /// (`repl_start_cmd_stream_on_ack`).
+    is_held: bool,
 }
 
 /// How far a replica's synchronization has come.
@@ -49,6 +54,8 @@ impl Replica {
             announced_ip: None,
             acknowledged: 0,
             acknowledged_s: 0,
+            takes_mark: false,
+            is_held: false,
         }
     }
 
@@ -240,6 +247,15 @@ fn send_snapshot(node: &mut Node, client: ClientId) {
         entries: node.store.snapshot(),
         stream_digest,
     };
+    let is_diskless = node.config.repl_diskless_sync;
+    let mut mark = None;
+    if let Some(replica) = node.replication.replicas.get_mut(&client)
+        && replica.takes_mark
+        && is_diskless
+    {
+        replica.is_held = true;
+        mark = Some(snapshot_mark(id, offset, client));
+    }
     set_state(node, client, ReplicaState::Online);
     node.outbox.push(Action::ToReplica {
         client,
@@ -247,9 +263,21 @@ fn send_snapshot(node: &mut Node, client: ClientId) {
             id,
             offset,
             snapshot,
+            mark,
         },
     });
     attached(node, client, true);
+}
+
+/// Something that no snapshot holds but by a chance that never comes.
+fn snapshot_mark(id: ReplicationId, offset: u64, client: ClientId) -> SnapshotMark {
+    let mut seed = offset ^ client.0.rotate_left(32);
+    let mut bytes = [0; 20];
+    for part in bytes.chunks_mut(8) {
+        seed = xxhash_rust::xxh3::xxh3_64_with_seed(&id.0, seed);
+        part.copy_from_slice(&seed.to_le_bytes()[..part.len()]);
+    }
+    ReplicationId(bytes).to_hex()
 }
 
 fn attached(node: &mut Node, client: ClientId, full: bool) {
@@ -282,7 +310,9 @@ pub(crate) fn replconf(node: &mut Node, client: ClientId, arguments: &[Word]) ->
                 Err(_) => return Some(Reply::error("ERR value is not an integer or out of range")),
             },
             b"ip-address" => introduce(node, client).announced_ip = Some(text.into()),
-            b"capa" | b"rdb-only" => {}
+            // Other abilities are of no use here.
+            b"capa" => introduce(node, client).takes_mark |= value.eq_ignore_ascii_case(b"eof"),
+            b"rdb-only" => {}
             b"ack" => {
                 acknowledge(node, client, &text);
                 return None;
@@ -314,6 +344,10 @@ fn acknowledge(node: &mut Node, client: ClientId, text: &str) {
     ) {
         replica.acknowledged = replica.acknowledged.max(offset);
         replica.acknowledged_s = now_s;
+        if std::mem::take(&mut replica.is_held) {
+            let what = ToReplica::Release;
+            node.outbox.push(Action::ToReplica { client, what });
+        }
     }
 }
 

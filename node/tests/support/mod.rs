@@ -509,6 +509,7 @@ impl Cluster {
                 id,
                 offset,
                 snapshot,
+                mark: _,
             } => {
                 self.input_later(
                     replica,
@@ -516,6 +517,7 @@ impl Cluster {
                 );
                 self.input_later(replica, Input::Master(FromMaster::Snapshot(snapshot)));
             }
+            ToReplica::Release => {}
             ToReplica::Continue { id } => {
                 self.input_later(
                     replica,

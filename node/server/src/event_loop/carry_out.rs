@@ -3,14 +3,13 @@
 use std::net::SocketAddr;
 
 use bytes::BytesMut;
-use redrill_node::wire::{bus, rdb, resp};
+use redrill_node::wire::{bus, resp};
 use redrill_node::{
-    Action, ClientId, ConfigRewrite, Input, LinkId, Message, ReplicationId, SavedState, Snapshot,
-    ToMaster, ToReplica,
+    Action, ClientId, ConfigRewrite, Input, LinkId, Message, SavedState, ToMaster, ToReplica,
 };
 
 use super::descriptors::Kind;
-use super::{EventLoop, ServeError, Stop, limits};
+use super::{EventLoop, ServeError, Stop, limits, snapshot};
 use crate::clock::Clock;
 use crate::control::Owner;
 use crate::disk::{Disk, Replace};
@@ -140,21 +139,30 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
         let Some(descriptor) = self.descriptors.get_mut(token) else {
             return;
         };
+        if let Kind::Client(_, pipe, client) = &mut descriptor.kind
+            && client.outgoing.is_some()
+        {
+            snapshot::write(pipe, client, &descriptor.readiness);
+        }
         let Some(pipe) = descriptor.kind.pipe() else {
             return;
         };
         let before = pipe.queued();
         pipe.write();
-        let (queued, broken) = (pipe.queued(), pipe.broken().is_some());
+        let (mut queued, broken) = (pipe.queued(), pipe.broken().is_some());
+        if let Kind::Client(_, _, client) = &mut descriptor.kind {
+            client.snapshot_len = client.snapshot_len.saturating_sub(before - queued);
+            queued += client.held_len();
+        }
         let noted = std::mem::replace(&mut descriptor.noted_queue, queued);
         if let (true, Some(owner)) = (noted != queued, descriptor.kind.owner()) {
             self.control.note_queue(owner, queued);
         }
-        if let Kind::Client(_, _, state) = &mut descriptor.kind {
-            state.snapshot_len = state.snapshot_len.saturating_sub(before - queued);
-            if state.closing && (queued == 0 || broken) {
-                self.close(token);
-            }
+        if let Kind::Client(_, _, state) = &descriptor.kind
+            && state.closing
+            && (queued == 0 || broken)
+        {
+            self.close(token);
         }
     }
 
@@ -224,51 +232,23 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
     }
 
     fn send_to_replica(&mut self, client: ClientId, what: &ToReplica) {
-        if let ToReplica::FullResync {
-            id,
-            offset,
-            snapshot,
-        } = what
-        {
-            return self.send_snapshot(client, *id, *offset, snapshot);
-        }
-        self.queue(Owner::Client(client), |output| match what {
-            ToReplica::FullResync { .. } => {}
-            ToReplica::Continue { id } => {
-                output.extend_from_slice(format!("+CONTINUE {id}\r\n").as_bytes());
+        match what {
+            ToReplica::FullResync {
+                id,
+                offset,
+                snapshot,
+                mark,
+            } => {
+                let head = format!("+FULLRESYNC {id} {offset}\r\n");
+                self.send_snapshot(client, &head, snapshot, *mark);
             }
-            ToReplica::Stream(command) => resp::encode_command(command, output),
-        });
-    }
-
-    /// Queues a snapshot, which does not count as output that a replica is slow to read.
-    fn send_snapshot(
-        &mut self,
-        client: ClientId,
-        id: ReplicationId,
-        offset: u64,
-        snapshot: &Snapshot,
-    ) {
-        let Some(token) = self.descriptors.token(Owner::Client(client)) else {
-            return;
-        };
-        let Some(output) = self.descriptors.output(token) else {
-            return;
-        };
-        put_full_resync(id, offset, snapshot, output);
-        let len = output.len();
-        if let Some(Kind::Client(_, _, state)) = self.descriptors.kind_mut(token) {
-            state.snapshot_len = len;
+            ToReplica::Release => self.release(client),
+            ToReplica::Continue { id } => self.queue(Owner::Client(client), |output| {
+                output.extend_from_slice(format!("+CONTINUE {id}\r\n").as_bytes());
+            }),
+            ToReplica::Stream(command) => self.queue(Owner::Client(client), |output| {
+                resp::encode_command(command, output);
+            }),
         }
-        self.mark_dirty(token);
     }
-}
-
-/// `+FULLRESYNC` and the snapshot, its length before it.
-fn put_full_resync(id: ReplicationId, offset: u64, snapshot: &Snapshot, output: &mut BytesMut) {
-    let mut content = BytesMut::new();
-    rdb::encode(snapshot, &mut content);
-    let len = content.len();
-    output.extend_from_slice(format!("+FULLRESYNC {id} {offset}\r\n${len}\r\n").as_bytes());
-    output.unsplit(content);
 }

@@ -10,6 +10,7 @@ use bytes::BytesMut;
 use redrill_node::wire::{bus, resp};
 use redrill_node::{ClientId, LinkId, Mono};
 
+use super::snapshot::Outgoing;
 use crate::control::Owner;
 use crate::data::{RewriteDone, SaveDone};
 use crate::master::MasterStream;
@@ -78,6 +79,8 @@ pub(super) struct Client {
     pub(super) authenticated: bool,
     /// Bytes at the front of its output that are a snapshot.
     pub(super) snapshot_len: usize,
+    /// A snapshot of which a part is not written yet, or was not loaded yet.
+    pub(super) outgoing: Option<Box<Outgoing>>,
     /// Since when its output is above the soft limit.
     pub(super) slow_since: Option<Mono>,
     /// Whether the node closes it: nothing is read, and it goes when its output has left.
@@ -156,9 +159,11 @@ impl<N: Network> Descriptors<N> {
         match self.kind_mut(token)? {
             Kind::ClientListener(_) | Kind::BusListener(_) | Kind::Work(_) => None,
             Kind::Connecting(_, _, waiting) => Some(waiting),
-            Kind::Link(_, pipe, _) | Kind::Client(_, pipe, _) | Kind::Master(pipe, _) => {
-                pipe.output()
-            }
+            Kind::Link(_, pipe, _) | Kind::Master(pipe, _) => pipe.output(),
+            Kind::Client(_, pipe, client) => match &mut client.outgoing {
+                Some(outgoing) if pipe.broken().is_none() => Some(&mut outgoing.later),
+                Some(_) | None => pipe.output(),
+            },
         }
     }
 

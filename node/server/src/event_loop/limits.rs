@@ -72,7 +72,8 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
         let Some(Kind::Client(_, pipe, state)) = self.descriptors.kind_mut(token) else {
             return;
         };
-        let waiting = pipe.queued().saturating_sub(state.snapshot_len) as u64;
+        let waiting = pipe.queued().saturating_sub(state.snapshot_len) + state.held_len();
+        let waiting = waiting as u64;
         let passed = |limit: u64| limit > 0 && waiting >= limit;
         let slow_us = if passed(soft_bytes) {
             let since = *state.slow_since.get_or_insert(now);

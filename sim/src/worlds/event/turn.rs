@@ -511,11 +511,14 @@ impl Kernel {
                         id,
                         offset,
                         snapshot,
+                        mark: _,
                     } => Parcel::FullResync {
                         id,
                         offset,
                         snapshot,
                     },
+                    // A parcel is told from what follows it.
+                    ToReplica::Release => return,
                     ToReplica::Continue { id } => Parcel::Continue(id),
                     ToReplica::Stream(command) => Parcel::Stream(command),
                 };
