@@ -5,7 +5,7 @@ use super::error::{CommandError, Outcome};
 use super::spec::{Categories, Flags, Spec, command, key};
 use crate::node::Node;
 use crate::reply::Reply;
-use crate::store::{Limits, Value};
+use crate::store::Value;
 use crate::wire::rdb;
 use crate::word::Word;
 
@@ -74,7 +74,7 @@ fn restore(call: &mut Call<'_>) -> Outcome {
     if ttl_ms < 0 {
         return Err(CommandError::err("Invalid TTL value, must be >= 0"));
     }
-    let value = rdb::restore(call.word(3), &Limits::DEFAULT).map_err(CommandError::err)?;
+    let value = rdb::restore(call.word(3), &call.node.config.limits).map_err(CommandError::err)?;
     let old = if options.replace {
         call.find(key)
     } else {

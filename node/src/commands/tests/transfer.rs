@@ -430,3 +430,15 @@ fn the_keys_of_migrate_are_what_it_names_not_the_empty_word_before_them() {
         ),
     ]);
 }
+
+#[test]
+fn keys_of_several_slots_do_not_travel_together() {
+    let mut lone = serving();
+    lone.ask("SET a 1");
+    let refused = "-CROSSSLOT Keys in request don't hash to the same slot";
+    assert_eq!(lone.ask("MIGRATE 10.0.0.2 7002 '' 0 500 KEYS a b"), refused);
+    assert_eq!(
+        lone.ask("COMMAND GETKEYS MIGRATE 10.0.0.2 7002 '' 0 500 COPY AUTH keys KEYS {x}a {x}b"),
+        r#"["{x}a", "{x}b"]"#
+    );
+}
