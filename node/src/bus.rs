@@ -2,12 +2,14 @@
 
 use std::net::IpAddr;
 
+use crate::clients;
 use crate::cluster::{Link, PeerIndex};
 use crate::fact::Fact;
 use crate::gossip::{self, PingKind};
 use crate::ids::LinkId;
 use crate::message::{Body, Header, Message, MessageFlags, NodeFlags, Ping};
 use crate::node::Node;
+use crate::word::Word;
 use crate::{election, epoch, failure, manual_failover, membership, slots};
 
 /// A peer opened a link.
@@ -101,8 +103,18 @@ pub(crate) fn received(node: &mut Node, link: LinkId, message: &Message) {
                 manual_failover::requested_by(node, sender, link);
             }
         }
-        // Nobody subscribes yet, and there are no modules.
-        Body::Publish { .. } | Body::Module { .. } => {}
+        Body::Publish {
+            channel,
+            message,
+            sharded,
+        } => {
+            if sender.is_some() {
+                let [channel, message] = [channel, message].map(|text| Word::from(text.clone()));
+                clients::deliver(node, &channel, &message, *sharded);
+            }
+        }
+        // There are no modules.
+        Body::Module { .. } => {}
     }
 }
 

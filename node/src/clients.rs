@@ -4,8 +4,11 @@ mod idle;
 mod key_waits;
 mod pause;
 mod session;
+mod slow;
 mod stats;
+mod subscriptions;
 mod wait;
+mod watch;
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -34,9 +37,17 @@ use self::pause::Pauses;
 pub(crate) use self::pause::{
     PauseKind, PausePurpose, check_pause, pause, pause_writes, resume, resume_writes, writes_paused,
 };
-pub(crate) use self::session::Session;
+pub(crate) use self::session::{QueuedCommand, Session, Transaction};
+pub(crate) use self::slow::{SlowCommand, SlowLog, began, measure};
 pub(crate) use self::stats::Stats;
+pub(crate) use self::subscriptions::{
+    Subscriptions, Topic, deliver, forget_all, leave_slots, publish, subscribe, unsubscribe,
+    unsubscribe_all,
+};
 pub(crate) use self::wait::{Wait, note_wait, redirect_blocked, unblock_waiting, wait};
+pub(crate) use self::watch::{
+    Watchers, after, before, has_expired, touch, touch_all, unwatch_all, watch,
+};
 
 /// The clients of a node, and what it counted of them.
 #[derive(Debug, Default)]
@@ -55,6 +66,15 @@ pub(crate) struct Clients {
     /// `DEBUG SET-ACTIVE-EXPIRE 0`.
     pub(crate) active_expiry_off: bool,
     pub(crate) stats: Stats,
+    pub(crate) watchers: Watchers,
+    pub(crate) subscriptions: Subscriptions,
+    pub(crate) slow: SlowLog,
+    /// Number of clients that see every command.
+    pub(crate) monitors: usize,
+    /// A shutdown that waits for replicas.
+    pub(crate) shutdown: Option<commands::PendingShutdown>,
+    /// The client whose transaction runs, and the answers to its commands so far.
+    collecting: Option<(ClientId, Vec<Reply>)>,
 }
 
 /// One client.
@@ -118,6 +138,8 @@ enum Blocked {
     OnKeys,
     /// Its command waits for the end of a pause.
     Postponed,
+    /// It waits for the end of the server.
+    Shutdown,
 }
 
 /// What a blocked client sent.
@@ -147,6 +169,22 @@ impl Clients {
 
     pub(crate) fn len(&self) -> usize {
         self.table.len()
+    }
+
+    /// The answers of a client's commands are kept from here on: they are one answer.
+    pub(crate) fn begin_collecting(&mut self, client: ClientId) {
+        self.collecting = Some((client, Vec::new()));
+    }
+
+    /// The answers that were kept.
+    pub(crate) fn end_collecting(&mut self) -> Vec<Reply> {
+        let collected = self.collecting.take();
+        collected.map_or_else(Vec::new, |(_, replies)| replies)
+    }
+
+    /// Whether a transaction runs.
+    pub(crate) const fn is_collecting(&self) -> bool {
+        self.collecting.is_some()
     }
 
     /// Number of clients that wait for something.
@@ -211,7 +249,7 @@ impl Client {
     const fn waits_for(&self) -> Option<Wait> {
         match self.blocked {
             Some(Blocked::Wait(wait)) => Some(wait),
-            Some(Blocked::OnKeys | Blocked::Postponed) | None => None,
+            Some(Blocked::OnKeys | Blocked::Postponed | Blocked::Shutdown) | None => None,
         }
     }
 }
@@ -297,10 +335,17 @@ pub(crate) fn cut(node: &mut Node, client: ClientId, why: ClientCut) {
 
 /// A client's connection ended.
 pub(crate) fn closed(node: &mut Node, client: ClientId) {
+    if (node.clients.get(client)).is_some_and(|client| client.session.is_some()) {
+        watch::unwatch_all(node, client);
+        subscriptions::forget_all(node, client);
+    }
     let clients = &mut node.clients;
     let Some(gone) = clients.table.shift_remove(&client) else {
         return;
     };
+    if gone.flags.contains(ClientFlags::MONITOR) {
+        clients.monitors -= 1;
+    }
     if gone.is_blocked() {
         clients.waiting.retain(|&waiting| waiting != client);
         clients.key_waits.remove(client);
@@ -367,6 +412,12 @@ pub(crate) fn reply(node: &mut Node, client: ClientId, reply: Reply) {
     if let Reply::Error(text) = &reply {
         node.clients.stats.count_error(text);
     }
+    if let Some((executing, replies)) = &mut node.clients.collecting
+        && *executing == client
+    {
+        replies.push(reply);
+        return;
+    }
     let muted = ClientFlags::REPLY_OFF | ClientFlags::REPLY_SKIP;
     if let Some(receiver) = node.clients.get(client)
         && !receiver.flags.intersects(muted)
@@ -377,6 +428,64 @@ pub(crate) fn reply(node: &mut Node, client: ClientId, reply: Reply) {
             reply,
             resp3,
         });
+    }
+}
+
+/// Tells a client something that is no answer. It hears it even if it wants no answers.
+pub(crate) fn push(node: &mut Node, client: ClientId, reply: Reply) {
+    if let Some((executing, replies)) = &mut node.clients.collecting
+        && *executing == client
+    {
+        replies.push(reply);
+        return;
+    }
+    let resp3 = node.clients.get(client).is_some_and(|client| client.resp3);
+    node.outbox.push(Action::Reply {
+        client,
+        reply,
+        resp3,
+    });
+}
+
+/// Shows a command to the clients that see every command (`replicationFeedMonitors`).
+pub(crate) fn show_to_monitors(node: &mut Node, client: ClientId, line: &str) {
+    let now_ms = node.wall().0;
+    let (seconds, micros) = (now_ms.div_euclid(1000), now_ms.rem_euclid(1000) * 1000);
+    let peer = node.clients.get(client).map(|client| client.peer);
+    let peer = peer.map_or_else(String::new, |peer| peer.to_string());
+    let shown = format!("{seconds}.{micros:06} [0 {peer}] {line}");
+    let monitors: Vec<(ClientId, bool)> = (node.clients.iter())
+        .filter(|(_, client)| client.flags.contains(ClientFlags::MONITOR))
+        .map(|(id, client)| (id, client.resp3))
+        .collect();
+    for (client, resp3) in monitors {
+        let reply = Reply::Simple(shown.clone().into());
+        node.outbox.push(Action::Reply {
+            client,
+            reply,
+            resp3,
+        });
+    }
+}
+
+/// Has a client wait for the end of the server.
+pub(crate) fn block_for_shutdown(node: &mut Node, client: ClientId) {
+    if let Some(waiting) = node.clients.table.get_mut(&client) {
+        waiting.blocked = Some(Blocked::Shutdown);
+    }
+}
+
+/// The server does not end after all: whoever waited for that is told and free again.
+pub(crate) fn unblock_shutdown(node: &mut Node) {
+    let waits = |client: &Client| matches!(client.blocked, Some(Blocked::Shutdown));
+    let waiting: Vec<ClientId> = (node.clients.iter())
+        .filter(|(_, client)| waits(client))
+        .map(|(id, _)| id)
+        .collect();
+    for client in waiting {
+        let told = Reply::error("ERR Errors trying to SHUTDOWN. Check logs.");
+        reply(node, client, told);
+        unblock(node, client);
     }
 }
 

@@ -152,6 +152,20 @@ pub(crate) fn broadcast(node: &mut Node, message: Message) {
     }
 }
 
+/// Sends a message to the other nodes of this node's shard (`clusterGetNodesServingMySlots`).
+pub(crate) fn send_to_shard(node: &mut Node, body: &Body) {
+    let master = node.cluster.myself().replica_of.unwrap_or(MYSELF);
+    for index in node.cluster.places() {
+        let Some(peer) = node.cluster.get(index) else {
+            continue;
+        };
+        let is_local = index == master || peer.replica_of == Some(master);
+        if index != MYSELF && is_local && !peer.in_handshake() {
+            send_to(node, index, body.clone());
+        }
+    }
+}
+
 /// Sends a message to one peer, if there is a link to it.
 pub(crate) fn send_to(node: &mut Node, index: PeerIndex, body: Body) -> bool {
     let Some(link) = node.cluster[index].link else {

@@ -160,6 +160,9 @@ impl Node {
 
     /// Takes one input and says what is to be done.
     pub fn handle(&mut self, now: Now, input: Input, actions: &mut Vec<Action>) {
+        if self.config.host.is_timed {
+            clients::measure(self, now.mono);
+        }
         self.now = now;
         match input {
             Input::Wake => self.cron(),
@@ -194,7 +197,7 @@ impl Node {
             Input::Exchanged(outcome) => commands::exchanged(self, &outcome),
             Input::Master(event) => replication::from_master(self, event),
             Input::Disk(event) => persistence::answered(self, event),
-            Input::Terminate => persistence::terminate(self),
+            Input::Terminate => commands::terminate(self),
         }
         epoch::note_changes(self);
         actions.extend(self.notes.drain(..).map(Action::Note));

@@ -17,8 +17,8 @@ use crate::word::Word;
 
 pub use self::jobs::{FromDisk, Rewrite, Save};
 pub(crate) use self::jobs::{
-    answered, client_gone, cron, last_save_s, rewrite_command, save_beside_command, save_command,
-    set_appendonly, sync_began, terminate,
+    Shutdown, answered, client_gone, cron, last_save_s, rewrite_command, save_beside_command,
+    save_command, set_appendonly, shutdown, sync_began,
 };
 pub use self::load::{LoadedFrom, ReplayError};
 

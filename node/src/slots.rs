@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::clients;
 use crate::cluster::{MYSELF, PeerIndex};
 use crate::engine::Bug;
 use crate::fact::{EpochChange, Fact, RoleChange, SlotChange, SlotMigration};
@@ -127,6 +128,7 @@ fn claim(node: &mut Node, claimant: PeerIndex, claimed_epoch: u64, slots: &Arc<S
         node.save_config(true);
     } else if !dirty.is_empty() {
         let keys = dirty.iter().map(|slot| node.store.delete_slot(slot)).sum();
+        clients::touch_all(node);
         node.note(Fact::DirtySlotsDeleted { keys });
     }
 }
@@ -294,6 +296,7 @@ pub(crate) fn give(
             node.cluster[owner].flags |= NodeFlags::MIGRATE_TO;
         }
     }
+    clients::leave_slots(node, slots);
     for slot in slots.iter() {
         node.cluster.set_owner(slot, owner);
         node.cluster.unclaimed_by_owner.remove(slot);

@@ -157,7 +157,7 @@ fn directives(words: impl Iterator<Item = String>) -> String {
             }
             None => {
                 lines.push(' ');
-                lines.push_str(&quoted(&word));
+                lines.push_str(&quoted(word));
             }
         }
     }

@@ -19,6 +19,8 @@ pub(crate) enum PauseKind {
 pub(crate) enum PausePurpose {
     /// `CLIENT PAUSE`.
     Operator,
+    /// A shutdown: the replicas catch up.
+    Shutdown,
     /// A manual failover: the replica catches up with a stream that stands still.
     Failover,
 }
@@ -27,6 +29,7 @@ pub(crate) enum PausePurpose {
 #[derive(Debug, Default)]
 pub(super) struct Pauses {
     operator: Option<Pause>,
+    shutdown: Option<Pause>,
     failover: Option<Pause>,
     /// The strongest of them, as last looked at. A pause whose time is over holds on until
     /// somebody looks, as upstream: the cron, or a key that expires.
@@ -101,10 +104,14 @@ fn update(node: &mut Node) {
     let now = node.wall();
     let before = node.clients.paused();
     let pauses = &mut node.clients.pauses;
-    for pause in [&mut pauses.operator, &mut pauses.failover] {
+    for pause in [
+        &mut pauses.operator,
+        &mut pauses.shutdown,
+        &mut pauses.failover,
+    ] {
         *pause = pause.filter(|pause| pause.ends >= now);
     }
-    let strongest = [pauses.operator, pauses.failover]
+    let strongest = [pauses.operator, pauses.shutdown, pauses.failover]
         .into_iter()
         .flatten()
         .max_by_key(|pause| (pause.kind, pause.ends));
@@ -128,6 +135,7 @@ impl Pauses {
     const fn of(&mut self, purpose: PausePurpose) -> &mut Option<Pause> {
         match purpose {
             PausePurpose::Operator => &mut self.operator,
+            PausePurpose::Shutdown => &mut self.shutdown,
             PausePurpose::Failover => &mut self.failover,
         }
     }

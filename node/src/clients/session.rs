@@ -1,7 +1,5 @@
 //! What a client began and has not ended: a transaction, watched keys, subscriptions.
 
-#![expect(dead_code, reason = "transactions and channels follow")]
-
 use indexmap::IndexSet;
 use rustc_hash::FxBuildHasher;
 
@@ -30,7 +28,7 @@ pub(crate) struct Session {
 /// Commands that wait for `EXEC`.
 #[derive(Debug, Default)]
 pub(crate) struct Transaction {
-    pub(crate) commands: Vec<Queued>,
+    pub(crate) commands: Vec<QueuedCommand>,
     /// Flags that any of them has.
     pub(crate) any: Option<Flags>,
     /// Flags that all of them have; `None`: there are none yet.
@@ -41,7 +39,7 @@ pub(crate) struct Transaction {
 
 /// One of them.
 #[derive(Debug)]
-pub(crate) struct Queued {
+pub(crate) struct QueuedCommand {
     pub(crate) number: CommandNumber,
     pub(crate) spec: &'static Spec,
     pub(crate) words: CommandLine,
@@ -57,7 +55,7 @@ pub(crate) struct Watched {
 
 impl Transaction {
     /// Adds a command (`queueMultiCommand`).
-    pub(crate) fn push(&mut self, queued: Queued) {
+    pub(crate) fn push(&mut self, queued: QueuedCommand) {
         let flags = queued.spec.flags;
         self.any = Some(self.any.map_or(flags, |any| any | flags));
         self.all = Some(self.all.map_or(flags, |all| all & flags));

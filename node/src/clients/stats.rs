@@ -34,6 +34,8 @@ pub(crate) struct Stats {
 pub(crate) struct CommandStats {
     /// Runs.
     pub(crate) calls: u64,
+    /// How long they took, microseconds.
+    pub(crate) took_us: u64,
     /// Refused before they ran.
     pub(crate) rejected: u64,
     /// Runs that ended in an error.

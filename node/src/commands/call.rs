@@ -4,6 +4,7 @@ use crate::word::Word;
 
 use super::error::{CommandError, Outcome};
 use super::spec::{Run, Spec};
+use crate::clients;
 use crate::eviction;
 use crate::fact::{Fact, write_digest};
 use crate::ids::ClientId;
@@ -65,6 +66,18 @@ pub(super) struct Done {
 
 /// Runs a command.
 pub(super) fn run(node: &mut Node, origin: Origin, spec: &'static Spec, words: &[Word]) -> Done {
+    if node.clients.watchers.is_empty() {
+        return run_unwatched(node, origin, spec, words);
+    }
+    let may_change = clients::before(node, spec, words);
+    let done = run_unwatched(node, origin, spec, words);
+    if !matches!(done.effect, Effect::None) {
+        clients::after(node, may_change);
+    }
+    done
+}
+
+fn run_unwatched(node: &mut Node, origin: Origin, spec: &'static Spec, words: &[Word]) -> Done {
     let mut call = Call {
         node,
         spec,
@@ -116,6 +129,11 @@ impl Done {
             Effect::Rewritten(words) => replication::propagate(node, words),
         }
         node.persistence.changes += 1;
+        if node.replication.is_in_transaction() {
+            let writes = written.first.into_iter().chain(written.more);
+            node.replication.hold_writes(writes);
+            return;
+        }
         let offset = replication::offset(node);
         for write in written.first.into_iter().chain(written.more) {
             node.note(Fact::Wrote { write, offset });

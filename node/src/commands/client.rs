@@ -10,6 +10,7 @@ use super::connection::change_flags;
 use super::error::{CommandError, Outcome, text};
 use super::spec::{Categories, Flags, Spec, command, container, quiet_command};
 use crate::clients::{self, Client, ClientFlags, PauseKind, PausePurpose};
+use crate::config::ClientClass;
 use crate::ids::ClientId;
 use crate::node::Node;
 use crate::reply::Reply;
@@ -297,15 +298,17 @@ fn unblock(call: &mut Call<'_>) -> Outcome {
 enum Kind {
     Normal,
     Replica,
-    /// Another that exists in Redis but is not a client here.
-    Other,
+    PubSub,
+    /// The connection to the master, which is no client here.
+    Master,
 }
 
 fn kind_named(name: &[u8]) -> Result<Kind, CommandError> {
     match name.to_ascii_lowercase().as_slice() {
         b"normal" => Ok(Kind::Normal),
         b"slave" | b"replica" => Ok(Kind::Replica),
-        b"pubsub" | b"master" => Ok(Kind::Other),
+        b"pubsub" => Ok(Kind::PubSub),
+        b"master" => Ok(Kind::Master),
         _ => Err(CommandError::err(format_args!(
             "Unknown client type '{}'",
             text(name)
@@ -314,10 +317,10 @@ fn kind_named(name: &[u8]) -> Result<Kind, CommandError> {
 }
 
 fn kind_of(node: &Node, client: ClientId) -> Kind {
-    if node.replication.is_replica(client) {
-        Kind::Replica
-    } else {
-        Kind::Normal
+    match node.client_class(client) {
+        ClientClass::Replica => Kind::Replica,
+        ClientClass::PubSub => Kind::PubSub,
+        ClientClass::Normal => Kind::Normal,
     }
 }
 
@@ -364,6 +367,14 @@ pub(crate) fn description(node: &Node, id: ClientId) -> Option<String> {
     let now = node.wall();
     let seconds = |since: WallMillis| now.since_ms(since).max(0) / 1000;
     let labels = client.labels.as_deref();
+    let session = client.session.as_deref();
+    let (channels, patterns, shard_channels) = session.map_or((0, 0, 0), |session| {
+        let (channels, patterns) = (session.channels.len(), session.patterns.len());
+        (channels, patterns, session.shard_channels.len())
+    });
+    let queued = client
+        .transaction()
+        .map_or(-1, |transaction| transaction.commands.len() as i64);
     let label = |name: &str, value: Option<&Word>| {
         value.map_or(String::new(), |value| format!(" {name}={}", text(value)))
     };
@@ -374,8 +385,12 @@ pub(crate) fn description(node: &Node, id: ClientId) -> Option<String> {
     );
     let mut flags = String::new();
     for (set, letter) in [
+        (client.flags.contains(ClientFlags::MONITOR), 'O'),
         (kind_of(node, id) == Kind::Replica, 'S'),
+        (client.is_subscribed(), 'P'),
+        (client.transaction().is_some(), 'x'),
         (client.is_blocked(), 'b'),
+        (session.is_some_and(|session| session.is_stale), 'd'),
         (client.flags.contains(ClientFlags::READONLY), 'r'),
         (client.flags.contains(ClientFlags::NO_EVICT), 'e'),
     ] {
@@ -387,8 +402,8 @@ pub(crate) fn description(node: &Node, id: ClientId) -> Option<String> {
         flags.push('N');
     }
     Some(format!(
-        "id={} addr={} laddr={} fd=0 name={} age={} idle={} flags={flags} db=0 sub=0 psub=0 \
-         ssub=0 multi=-1 qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 \
+        "id={} addr={} laddr={} fd=0 name={} age={} idle={} flags={flags} db=0 sub={channels} \
+         psub={patterns} ssub={shard_channels} multi={queued} qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 \
          tot-mem=0 events=r cmd={} user=default redir=-1 resp={}{library}{version}\n",
         id.0,
         client.peer,

@@ -1,10 +1,12 @@
 //! The connection itself.
 
+use super::acl;
 use super::call::Call;
 use super::client::set_name;
 use super::error::{CommandError, Outcome, text};
 use super::follows_master;
 use super::spec::{Categories, Flags, Spec, command, quiet_command};
+use super::transaction;
 use crate::clients::{self, Client, ClientFlags};
 use crate::ids::ClientId;
 use crate::node::Node;
@@ -41,7 +43,14 @@ pub(super) const COMMANDS: &[Spec] = &[
         "Introduces the client and chooses the protocol.",
     ),
     connection(
-        command("auth", -2, UNAUTHENTICATED, auth),
+        command(
+            "auth",
+            -2,
+            UNAUTHENTICATED
+                .union(Flags::SKIP_SLOWLOG)
+                .union(Flags::SKIP_MONITOR),
+            auth,
+        ),
         "1.0.0",
         "Authenticates the client.",
     ),
@@ -75,6 +84,16 @@ pub(super) const COMMANDS: &[Spec] = &[
 ];
 
 fn ping(call: &mut Call<'_>) -> Outcome {
+    let client = call.client();
+    let client = client.and_then(|client| call.node.clients.get(client));
+    if call.words.len() <= 2 && client.is_some_and(|client| !client.resp3 && client.is_subscribed())
+    {
+        let message = call.words.get(1).cloned().unwrap_or_default();
+        return Ok(Reply::Array(vec![
+            Reply::bulk("pong"),
+            Reply::Bulk(message),
+        ]));
+    }
     match call.words {
         [_] => Ok(Reply::Simple("PONG".into())),
         [_, message] => Ok(Reply::Bulk(message.clone())),
@@ -92,7 +111,8 @@ fn hello(call: &mut Call<'_>) -> Outcome {
     while place < call.words.len() {
         let more = call.words.len() - place - 1;
         if call.says(place, "auth") && more >= 2 {
-            check_password(call.word(place + 1))?;
+            let (user, password) = (call.word(place + 1), call.word(place + 2));
+            acl::authenticate(call, user, password)?;
             place += 2;
         } else if call.says(place, "setname") && more >= 1 {
             set_name(call, place + 1)?;
@@ -108,6 +128,13 @@ fn hello(call: &mut Call<'_>) -> Outcome {
     let Some(client) = call.client() else {
         return Ok(Reply::OK);
     };
+    if !call.node.is_authenticated(client) {
+        return Err(CommandError::fixed(
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the \
+             HELLO AUTH <user> <pass> option can be used to authenticate the client and select \
+             the RESP protocol version at the same time",
+        ));
+    }
     if let Some(resp3) = version {
         speak(call.node, client, resp3);
     }
@@ -151,22 +178,14 @@ fn introduction(node: &Node, client: ClientId) -> Reply {
     Reply::Map(pairs.map(|(name, value)| (Reply::bulk(name), value)).into())
 }
 
-/// There is one user, `default`, and it needs no password: any is right.
-fn check_password(user: &[u8]) -> Result<(), CommandError> {
-    if user == b"default" {
-        Ok(())
-    } else {
-        Err(CommandError::WRONG_PASSWORD)
-    }
-}
-
 fn auth(call: &mut Call<'_>) -> Outcome {
     match call.words {
-        [_, _] => Err(CommandError::fixed(
+        [_, _] if call.node.config.requirepass.is_none() => Err(CommandError::fixed(
             "ERR AUTH <password> called without any password configured for the default user. \
              Are you sure your configuration is correct?",
         )),
-        [_, user, _] => check_password(user).map(|()| Reply::OK),
+        [_, password] => acl::authenticate(call, b"default", password).map(|()| Reply::OK),
+        [_, user, password] => acl::authenticate(call, user, password).map(|()| Reply::OK),
         _ => Err(CommandError::SYNTAX),
     }
 }
@@ -202,10 +221,18 @@ fn reset(call: &mut Call<'_>) -> Outcome {
             "ERR can only reset normal client connections",
         ));
     }
+    transaction::end(call.node, client);
+    clients::forget_all(call.node, client);
     speak(call.node, client, false);
-    if let Some(renewed) = call.node.clients.get_mut(client) {
+    let has_password = call.node.config.requirepass.is_some();
+    let clients = &mut call.node.clients;
+    if let Some(renewed) = clients.get_mut(client) {
         renewed.labels_mut().name = None;
+        let was_monitor = renewed.flags.contains(ClientFlags::MONITOR);
         renewed.flags &= ClientFlags::NO_EVICT;
+        let flags = &mut renewed.flags;
+        flags.set(ClientFlags::UNAUTHENTICATED, has_password);
+        clients.monitors -= usize::from(was_monitor);
     }
     Ok(Reply::Simple("RESET".into()))
 }

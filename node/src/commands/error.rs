@@ -21,6 +21,7 @@ impl CommandError {
         Self::fixed("ERR value is not an integer or out of range");
     pub(crate) const READONLY: Self =
         Self::fixed("READONLY You can't write against a read only replica.");
+    pub(crate) const NO_AUTH: Self = Self::fixed("NOAUTH Authentication required.");
     pub(crate) const NO_REPLICAS: Self =
         Self::fixed("NOREPLICAS Not enough good replicas to write.");
     pub(crate) const MASTER_DOWN: Self = Self::fixed(
@@ -54,6 +55,14 @@ impl CommandError {
     pub(crate) fn arity(full_name: &str) -> Self {
         Self::err(format_args!(
             "wrong number of arguments for '{full_name}' command"
+        ))
+    }
+
+    /// A subscriber that speaks RESP2 sent something else.
+    pub(crate) fn subscribed(full_name: &str) -> Self {
+        Self::err(format_args!(
+            "Can't execute '{full_name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / \
+             RESET are allowed in this context"
         ))
     }
 
@@ -96,6 +105,12 @@ impl CommandError {
         Self::err(format_args!(
             "unknown command '{name}', with args beginning with: {arguments}"
         ))
+    }
+}
+
+impl Display for CommandError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.0)
     }
 }
 

@@ -8,6 +8,7 @@ use super::error::Outcome;
 use super::follows_master;
 use super::server::replica_host;
 use super::spec::{Categories, Flags, Spec, command, numbered};
+use crate::clients::Topic;
 use crate::node::Node;
 use crate::persistence;
 use crate::replication::{self, LinkState, ReplicaState};
@@ -107,14 +108,28 @@ fn server(node: &Node, out: &mut Fields) {
         out.put("server_name", engine.server());
         out.put("valkey_version", engine.version());
     }
+    let host = &node.config.host;
     out.put("redis_mode", "cluster");
+    if host.process_id > 0 {
+        out.put("os", &host.os);
+    }
     out.put("arch_bits", 64);
+    if host.process_id > 0 {
+        out.put("process_id", host.process_id);
+        out.put("process_supervised", "no");
+        out.put("run_id", &host.run_id);
+    }
     out.put("tcp_port", node.config.port);
     out.put("server_time_usec", now.0 * 1000);
     out.put("uptime_in_seconds", uptime_s);
     out.put("uptime_in_days", uptime_s / (24 * 3600));
     out.put("hz", node.config.hz);
     out.put("configured_hz", node.config.hz);
+    if host.process_id > 0 {
+        let config_file = host.config_file.as_deref().unwrap_or_default();
+        out.put("executable", &host.executable);
+        out.put("config_file", config_file);
+    }
 }
 
 fn clients(node: &Node, out: &mut Fields) {
@@ -125,6 +140,7 @@ fn clients(node: &Node, out: &mut Fields) {
         .count();
     out.put("connected_clients", clients.len().saturating_sub(attached));
     out.put("cluster_connections", node.cluster.links().count());
+    out.put("maxclients", node.config.maxclients);
     out.put("blocked_clients", clients.blocked_count());
     out.put("tracking_clients", 0);
     out.put("clients_in_timeout_table", clients.with_deadline_count());
@@ -173,9 +189,14 @@ fn stats(node: &Node, out: &mut Fields) {
     out.put("evicted_keys", stats.evicted_keys);
     out.put("keyspace_hits", stats.keyspace_hits);
     out.put("keyspace_misses", stats.keyspace_misses);
-    out.put("pubsub_channels", 0);
-    out.put("pubsub_patterns", 0);
-    out.put("pubsubshard_channels", 0);
+    let subscriptions = &node.clients.subscriptions;
+    for (name, topic) in [
+        ("pubsub_channels", Topic::Channel),
+        ("pubsub_patterns", Topic::Pattern),
+        ("pubsubshard_channels", Topic::ShardChannel),
+    ] {
+        out.put(name, subscriptions.of(topic).count());
+    }
     out.put("total_error_replies", stats.errors);
 }
 
@@ -258,16 +279,18 @@ fn replicas(node: &Node, out: &mut Fields) {
     }
 }
 
-/// Commands take no time of the node's own clock: the microseconds read zero.
+/// Where the node is told of no time that commands take, the microseconds read zero.
 fn command_stats(node: &Node, out: &mut Fields) {
     for (number, stats) in node.clients.stats.commands() {
         let name = numbered(number).map_or("", |spec| spec.name);
         let (calls, rejected, failed) = (stats.calls, stats.rejected, stats.failed);
+        let took_us = stats.took_us;
+        let each_us = took_us as f64 / calls.max(1) as f64;
         out.put(
             format_args!("cmdstat_{name}"),
             format_args!(
-                "calls={calls},usec=0,usec_per_call=0.00,rejected_calls={rejected},\
-                 failed_calls={failed}"
+                "calls={calls},usec={took_us},usec_per_call={each_us:.2},\
+                 rejected_calls={rejected},failed_calls={failed}"
             ),
         );
     }

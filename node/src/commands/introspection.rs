@@ -157,10 +157,13 @@ fn flag_words(spec: &Spec) -> Vec<&'static str> {
         (Flags::READONLY, "readonly"),
         (Flags::DENYOOM, "denyoom"),
         (Flags::ADMIN, "admin"),
+        (Flags::PUBSUB, "pubsub"),
         (Flags::NOSCRIPT, "noscript"),
         (Flags::BLOCKING, "blocking"),
         (Flags::LOADING, "loading"),
         (Flags::STALE, "stale"),
+        (Flags::SKIP_MONITOR, "skip_monitor"),
+        (Flags::SKIP_SLOWLOG, "skip_slowlog"),
         (Flags::FAST, "fast"),
         (Flags::NO_AUTH, "no_auth"),
         (Flags::NO_ASYNC_LOADING, "no_async_loading"),
@@ -174,6 +177,16 @@ fn flag_words(spec: &Spec) -> Vec<&'static str> {
         words.push("allow_busy");
     }
     words
+}
+
+/// The names of the commands, and subcommands, of a category.
+pub(super) fn names_in(category: &str) -> impl Iterator<Item = &'static str> {
+    let everything = commands().flat_map(|spec| std::iter::once(spec).chain(spec.subcommands));
+    let is_in = move |spec: &&Spec| {
+        let words = category_words(spec);
+        words.iter().any(|word| word[1..] == *category)
+    };
+    everything.filter(is_in).map(|spec| spec.name)
 }
 
 /// The categories of access control: those stated, and those that follow from the flags
@@ -199,7 +212,9 @@ fn category_words(spec: &Spec) -> Vec<&'static str> {
             admin || stated.contains(Categories::DANGEROUS),
             "@dangerous",
         ),
+        (flags.contains(Flags::PUBSUB), "@pubsub"),
         (stated.contains(Categories::CONNECTION), "@connection"),
+        (stated.contains(Categories::TRANSACTION), "@transaction"),
     ];
     chosen(words, |is_set| is_set)
 }

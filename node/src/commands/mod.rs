@@ -1,6 +1,7 @@
 //! Client commands: dispatch, the checks before a command runs, and what follows it. One file a
 //! family.
 
+mod acl;
 mod bits;
 mod blocking;
 mod call;
@@ -24,6 +25,7 @@ mod lists;
 mod migrate;
 mod number;
 mod objects;
+mod pubsub;
 mod redirect;
 mod sampling;
 mod saving;
@@ -31,6 +33,7 @@ mod scanning;
 mod server;
 mod sets;
 mod shapes;
+mod shutdown;
 mod sort;
 mod sorted_set_algebra;
 mod sorted_set_ranges;
@@ -39,7 +42,9 @@ mod spec;
 mod strings;
 #[cfg(test)]
 mod tests;
+mod transaction;
 mod transfer;
+mod watching;
 
 use crate::word::Word;
 
@@ -50,9 +55,11 @@ pub(crate) use self::config::rewritten as config_rewritten;
 use self::error::CommandError;
 pub(crate) use self::migrate::{Transfer, exchanged};
 use self::redirect::Route;
+pub(crate) use self::shutdown::{Pending as PendingShutdown, terminate};
 pub(crate) use self::spec::{CommandNumber, Flags, Spec, own_name};
 use self::spec::{Lookup, lookup, lookup_renamed};
 use crate::clients::{self, PauseKind};
+use crate::config::quoted;
 use crate::eviction;
 use crate::ids::ClientId;
 use crate::input::CommandLine;
@@ -79,8 +86,13 @@ static FAMILIES: &[&[Spec]] = &[
     migrate::COMMANDS,
     expiry::COMMANDS,
     connection::COMMANDS,
+    acl::COMMANDS,
+    transaction::COMMANDS,
+    pubsub::COMMANDS,
     client::COMMANDS,
     server::COMMANDS,
+    shutdown::COMMANDS,
+    watching::COMMANDS,
     saving::COMMANDS,
     info::COMMANDS,
     config::COMMANDS,
@@ -88,6 +100,11 @@ static FAMILIES: &[&[Spec]] = &[
     introspection::COMMANDS,
     cluster::COMMANDS,
 ];
+
+/// Whether a name matches a pattern.
+pub(crate) fn glob_matches(pattern: &[u8], name: &[u8]) -> bool {
+    glob::matches(pattern, name, false)
+}
 
 /// How many keys one cycle expires at most: upstream's has a quarter of the time between two
 /// crons (`ACTIVE_EXPIRE_CYCLE_SLOW_TIME_PERC`).
@@ -120,23 +137,33 @@ pub(crate) fn process(node: &mut Node, client: ClientId, words: CommandLine) {
         Lookup::Known(number, spec) => (number, spec),
         Lookup::UnknownSubcommand => {
             let error = CommandError::unknown_subcommand(&words[0], &words[1]);
-            finish(node, client, Some(error.into()));
+            refuse(node, client, None, error.into());
             return;
         }
         Lookup::Unknown => {
             let error = CommandError::unknown_command(&words);
-            finish(node, client, Some(error.into()));
+            refuse(node, client, None, error.into());
             return;
         }
     };
     match check(node, client, spec, &words) {
         Ok(Admission::Run) => run(node, client, number, spec, words),
         Ok(Admission::Postpone) => clients::postpone(node, client, words),
+        Ok(Admission::Queue) => {
+            let queued = transaction::queue(node, client, number, spec, words);
+            finish(node, client, Some(queued));
+        }
         Err(refusal) => {
             node.clients.stats.of(number).rejected += 1;
-            finish(node, client, Some(refusal.into()));
+            refuse(node, client, Some(spec), refusal);
         }
     }
+}
+
+/// A command is refused before it runs (`rejectCommand`).
+fn refuse(node: &mut Node, client: ClientId, spec: Option<&Spec>, refusal: Refusal) {
+    let error = transaction::refused(node, client, spec, refusal);
+    finish(node, client, Some(error.into()));
 }
 
 /// What becomes of a command that nothing speaks against.
@@ -145,6 +172,23 @@ enum Admission {
     Run,
     /// It waits for the end of a pause.
     Postpone,
+    /// It waits for the end of the transaction it stands in.
+    Queue,
+}
+
+/// Why a command does not run.
+#[derive(Debug)]
+struct Refusal {
+    error: CommandError,
+    /// Whether the client is to look elsewhere.
+    redirects: bool,
+}
+
+impl From<CommandError> for Refusal {
+    fn from(error: CommandError) -> Self {
+        let redirects = false;
+        Self { error, redirects }
+    }
 }
 
 /// The checks before a command runs, in the order of `processCommand`.
@@ -153,9 +197,9 @@ fn check(
     client: ClientId,
     spec: &'static Spec,
     words: &[Word],
-) -> Result<Admission, CommandError> {
+) -> Result<Admission, Refusal> {
     if !spec.takes(words.len()) {
-        return Err(CommandError::arity(spec.name));
+        return Err(CommandError::arity(spec.name).into());
     }
     let Some(sender) = node.clients.get(client) else {
         return Ok(Admission::Run);
@@ -163,48 +207,95 @@ fn check(
     if spec.flags.contains(Flags::PROTECTED) {
         debug::check_allowed(node.config.enable_debug_command, sender.peer)?;
     }
-    if !spec.keys.is_empty() {
-        match redirect::route(node, sender.flags, spec, words) {
-            Route::Here => {}
-            Route::Away(redirection) => return Err(redirection.into()),
-        }
+    if clients::needs_password(node, sender) && !spec.flags.contains(Flags::NO_AUTH) {
+        return Err(CommandError::NO_AUTH.into());
     }
-    let writes = spec.flags.contains(Flags::WRITE);
+    let transaction = sender.transaction();
+    if transaction.is_some() && spec.flags.contains(Flags::NO_MULTI) {
+        return Err(CommandError::fixed("ERR Command not allowed inside a transaction").into());
+    }
+    let executes = transaction.filter(|_| spec.name == "exec");
+    let route = match executes {
+        Some(transaction) => redirect::route_all(node, sender.flags, transaction),
+        None if spec.keys.is_empty() => Route::Here,
+        None => redirect::route(node, sender.flags, spec, words),
+    };
+    if let Route::Away(redirection) = route {
+        return Err(Refusal {
+            error: redirection.into(),
+            redirects: true,
+        });
+    }
+    // EXEC does what any of its commands does, and may what all of them may.
+    let any = spec.flags
+        | executes
+            .and_then(|queued| queued.any)
+            .unwrap_or(Flags::empty());
+    let all = executes
+        .and_then(|queued| queued.all)
+        .unwrap_or(Flags::all())
+        & spec.flags;
+    let is_queued = transaction.is_some() && transaction::is_queued(spec);
+    let writes = any.contains(Flags::WRITE);
+    let grows = any.contains(Flags::DENYOOM) || is_queued;
     if node.config.maxmemory_bytes > 0 {
         let has_room = eviction::make_room(node);
-        if !has_room && spec.flags.contains(Flags::DENYOOM) {
-            return Err(CommandError::OUT_OF_MEMORY);
+        if !has_room && grows {
+            return Err(CommandError::OUT_OF_MEMORY.into());
         }
     }
     if node.persistence.is_troubled()
         && (writes || spec.name == "ping")
         && let Some(refusal) = node.persistence.refusal(&node.config)
     {
-        return Err(CommandError::coded(refusal));
+        return Err(CommandError::coded(refusal).into());
     }
     if writes && !has_good_replicas(node) {
-        return Err(CommandError::NO_REPLICAS);
+        return Err(CommandError::NO_REPLICAS.into());
     }
     if writes && follows_master(node) {
-        return Err(CommandError::READONLY);
+        return Err(CommandError::READONLY.into());
     }
-    if !spec.flags.contains(Flags::STALE) && lost_its_master(node) {
-        return Err(CommandError::MASTER_DOWN);
+    if let Some(sender) = node.clients.get(client)
+        && !sender.resp3
+        && sender.is_subscribed()
+        && !SUBSCRIBERS_MAY.contains(&spec.name)
+    {
+        return Err(CommandError::subscribed(spec.name).into());
+    }
+    if !all.contains(Flags::STALE) && lost_its_master(node) {
+        return Err(CommandError::MASTER_DOWN.into());
     }
     let is_replica = node.replication.is_replica(client);
     if is_replica && spec.flags.intersects(Flags::WRITE | Flags::READONLY) {
-        return Err(CommandError::REPLICA_TOUCHES_KEYS);
+        return Err(CommandError::REPLICA_TOUCHES_KEYS.into());
     }
     let held_back = match node.clients.paused() {
         None => false,
-        Some(PauseKind::Writes) => writes,
+        Some(PauseKind::Writes) => any.intersects(Flags::WRITE | Flags::MAY_REPLICATE),
         Some(PauseKind::All) => true,
     };
     if held_back && !is_replica {
         return Ok(Admission::Postpone);
     }
+    if is_queued {
+        return Ok(Admission::Queue);
+    }
     Ok(Admission::Run)
 }
+
+/// What a client may do while it subscribes and speaks RESP2.
+const SUBSCRIBERS_MAY: [&str; 9] = [
+    "ping",
+    "subscribe",
+    "ssubscribe",
+    "unsubscribe",
+    "sunsubscribe",
+    "psubscribe",
+    "punsubscribe",
+    "quit",
+    "reset",
+];
 
 /// `checkGoodReplicasStatus`.
 fn has_good_replicas(node: &Node) -> bool {
@@ -229,7 +320,7 @@ fn lost_its_master(node: &Node) -> bool {
             .is_some_and(|state| state != LinkState::Connected)
 }
 
-/// Runs a command for a client, feeds the stream and answers (`call`).
+/// Runs a command for a client and answers.
 fn run(
     node: &mut Node,
     client: ClientId,
@@ -237,6 +328,28 @@ fn run(
     spec: &'static Spec,
     words: CommandLine,
 ) {
+    if node.config.host.is_timed {
+        clients::began(node, client, number, spec, &words);
+    }
+    let answer = perform(node, client, number, spec, words);
+    finish(node, client, answer);
+    if node.store.has_ready_keys() {
+        blocking::serve_ready(node);
+    }
+}
+
+/// Runs a command for a client and feeds the stream (`call`).
+fn perform(
+    node: &mut Node,
+    client: ClientId,
+    number: CommandNumber,
+    spec: &'static Spec,
+    words: CommandLine,
+) -> Option<Reply> {
+    if node.clients.monitors > 0 && !spec.flags.intersects(Flags::SKIP_MONITOR | Flags::ADMIN) {
+        let line: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+        clients::show_to_monitors(node, client, &line.join(" "));
+    }
     let Done {
         answer,
         effect,
@@ -258,10 +371,7 @@ fn run(
     if let Some(sender) = node.clients.get_mut(client) {
         sender.write_offset = offset;
     }
-    finish(node, client, answer);
-    if node.store.has_ready_keys() {
-        blocking::serve_ready(node);
-    }
+    answer
 }
 
 /// Answers a client and makes it ready for its next command.
@@ -327,6 +437,7 @@ pub(crate) fn cron(node: &mut Node) {
     clients::close_idle(node);
     blocking::redirect_waiting(node);
     eviction::cron(node);
+    shutdown::cron(node);
     if clients::check_pause(node) || follows_master(node) || node.clients.active_expiry_off {
         return;
     }
@@ -356,6 +467,7 @@ fn expire_if_due(node: &mut Node, place: Place) -> bool {
 fn expire(node: &mut Node, place: Place) {
     let key = node.store.key(place).clone();
     node.store.remove_at(place);
+    clients::touch(node, &key);
     node.clients.stats.expired_keys += 1;
     replication::propagate(node, [call::fixed("DEL"), key]);
 }

@@ -6,7 +6,7 @@ use crate::word::Word;
 
 use super::error::CommandError;
 use super::spec::{Flags, Spec};
-use crate::clients::ClientFlags;
+use crate::clients::{ClientFlags, Transaction};
 use crate::cluster::{MYSELF, Peer, PeerIndex};
 use crate::config::EndpointType;
 use crate::engine::Bug;
@@ -84,32 +84,69 @@ struct Keys<'a> {
 
 /// Decides where a command goes.
 pub(super) fn route(node: &Node, client: ClientFlags, spec: &Spec, words: &[Word]) -> Route {
-    match served_here(node, client, spec, words) {
+    let writes = spec.flags.contains(Flags::WRITE);
+    let subject = Subject {
+        own: spec.flags,
+        writes,
+        is_migrate: spec.name == "migrate",
+    };
+    match served_here(node, client, subject, std::iter::once((spec, words))) {
         Ok(()) => Route::Here,
         Err(redirection) => Route::Away(redirection),
     }
 }
 
-fn served_here(
+/// Decides where a transaction goes: all its keys together.
+pub(super) fn route_all(node: &Node, client: ClientFlags, transaction: &Transaction) -> Route {
+    let any = transaction.any.unwrap_or(Flags::empty());
+    let subject = Subject {
+        own: Flags::empty(),
+        is_migrate: false,
+        writes: any.contains(Flags::WRITE),
+    };
+    let commands = transaction.commands.iter();
+    let commands = commands.map(|queued| (queued.spec, &*queued.words));
+    match served_here(node, client, subject, commands) {
+        Ok(()) => Route::Here,
+        Err(redirection) => Route::Away(redirection),
+    }
+}
+
+/// What is to be routed.
+#[derive(Clone, Copy)]
+struct Subject {
+    /// The flags of the command itself.
+    own: Flags,
+    /// Whether it, or any command it executes, writes.
+    writes: bool,
+    /// Whether it moves keys itself.
+    is_migrate: bool,
+}
+
+fn served_here<'a>(
     node: &Node,
     client: ClientFlags,
-    spec: &Spec,
-    words: &[Word],
+    subject: Subject,
+    commands: impl Iterator<Item = (&'a Spec, &'a [Word])>,
 ) -> Result<(), Redirection> {
-    let Some(keys) = locate(node, spec, words)? else {
+    let is_shard_channel = subject.own.contains(Flags::PUBSUB);
+    let Some(keys) = locate(node, is_shard_channel, commands)? else {
         return Ok(());
     };
-    let writes = spec.flags.contains(Flags::WRITE);
+    let writes = subject.writes;
     if !node.cluster.state_ok && !node.has_bug(Bug::ServesWhileFailed) {
-        if !node.config.cluster_allow_reads_when_down {
+        if is_shard_channel {
+            if !node.config.cluster_allow_pubsubshard_when_down {
+                return Err(Redirection::Down);
+            }
+        } else if !node.config.cluster_allow_reads_when_down {
             return Err(Redirection::Down);
-        }
-        if writes {
+        } else if subject.own.contains(Flags::WRITE) {
             return Err(Redirection::DownForWrites);
         }
     }
     // Between the two nodes of a slot on its way, keys move freely.
-    if (keys.migrating.is_some() || keys.importing) && spec.name == "migrate" {
+    if (keys.migrating.is_some() || keys.importing) && subject.is_migrate {
         return Ok(());
     }
     if let Some(target) = keys.migrating
@@ -121,7 +158,7 @@ fn served_here(
             Redirection::Ask(keys.slot, endpoint(node, target))
         });
     }
-    let asks = client.contains(ClientFlags::ASKING) || spec.flags.contains(Flags::ASKING);
+    let asks = client.contains(ClientFlags::ASKING) || subject.own.contains(Flags::ASKING);
     if keys.importing && asks {
         return if keys.several && keys.missing > 0 {
             Err(Redirection::Unstable)
@@ -130,7 +167,7 @@ fn served_here(
         };
     }
     let myself = node.cluster.myself();
-    let reads_from_replica = client.contains(ClientFlags::READONLY)
+    let reads_from_replica = (client.contains(ClientFlags::READONLY) || is_shard_channel)
         && !writes
         && myself.is_replica()
         && myself.replica_of == Some(keys.owner);
@@ -143,12 +180,12 @@ fn served_here(
 /// Finds the slot of a command's keys and what is going on with it; `None` if it has no keys.
 fn locate<'a>(
     node: &Node,
-    spec: &Spec,
-    words: &'a [Word],
+    are_channels: bool,
+    commands: impl Iterator<Item = (&'a Spec, &'a [Word])>,
 ) -> Result<Option<Keys<'a>>, Redirection> {
     let cluster = &node.cluster;
     let mut located: Option<Keys<'a>> = None;
-    for key in spec.keys_of(words) {
+    for key in commands.flat_map(|(spec, words)| spec.keys_of(words)) {
         let keys = match &mut located {
             Some(keys) => {
                 if keys.first != key {
@@ -177,7 +214,7 @@ fn locate<'a>(
                 })
             }
         };
-        if keys.migrating.is_some() || keys.importing {
+        if (keys.migrating.is_some() || keys.importing) && !are_channels {
             if node.store.get(key, node.now.wall).is_some() {
                 keys.present += 1;
             } else {

@@ -152,7 +152,7 @@ fn wait(call: &mut Call<'_>) -> Result<Option<Reply>, CommandError> {
         .get(client)
         .map_or(0, |client| client.write_offset);
     let acknowledged = replication::acknowledged_by(call.node, offset);
-    if i64::from(acknowledged) >= replicas {
+    if i64::from(acknowledged) >= replicas || call.node.clients.is_collecting() {
         clients::note_wait(call.node, offset, acknowledged);
         return Ok(Some(Reply::Integer(i64::from(acknowledged))));
     }

@@ -49,6 +49,14 @@ bitflags::bitflags! {
         const ASKING = 1 << 20;
         /// May block its client.
         const BLOCKING = 1 << 16;
+        /// About channels.
+        const PUBSUB = 1 << 24;
+        /// May reach replicas although it changes no key.
+        const MAY_REPLICATE = 1 << 25;
+        /// Never counts as slow.
+        const SKIP_SLOWLOG = 1 << 26;
+        /// Not shown to those who watch.
+        const SKIP_MONITOR = 1 << 27;
     }
 }
 
@@ -66,6 +74,7 @@ bitflags::bitflags! {
         const LIST = 1 << 18;
         const HASH = 1 << 19;
         const BITMAP = 1 << 20;
+        const TRANSACTION = 1 << 24;
     }
 }
 

@@ -5,6 +5,7 @@
     reason = "a test looks for one kind of action among all"
 )]
 
+mod channels;
 mod clients;
 mod cluster;
 mod errors;
@@ -16,7 +17,9 @@ mod replication;
 mod server;
 mod sets;
 mod sorted_sets;
+mod transactions;
 mod transfer;
+mod users;
 mod values;
 
 use crate::word::Word;

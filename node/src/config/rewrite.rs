@@ -99,7 +99,7 @@ impl File {
             }
             "client-output-buffer-limit" => self.put_output_limits(name, &setting),
             "bind" if is_default => {}
-            "dir" => self.put(name, &quoted(&setting.to_string()), true),
+            "dir" => self.put(name, &quoted(setting.to_string()), true),
             _ => {
                 if let Some(value) = written(directive, &setting) {
                     self.put(name, &value, !is_default);
@@ -166,7 +166,7 @@ fn written(directive: &Directive, setting: &Setting) -> Option<String> {
         Setting::Bytes(bytes) => Some(memory(*bytes)),
         Setting::Text(text) => match directive.values {
             Values::Text(_) if text.is_empty() && !MAY_BE_EMPTY.contains(&directive.name) => None,
-            Values::Text(_) | Values::Special(..) => Some(quoted(text)),
+            Values::Text(_) | Values::Special(..) => Some(quoted(&**text)),
             Values::YesNo
             | Values::OneOf(_)
             | Values::ManyOf(_)
@@ -201,9 +201,9 @@ fn memory(bytes: u64) -> String {
 
 /// A text in quotes as a line of a configuration file takes it (`sdscatrepr`).
 #[must_use]
-pub fn quoted(text: &str) -> String {
+pub fn quoted(text: impl AsRef<[u8]>) -> String {
     let mut quoted = String::from("\"");
-    for byte in text.bytes() {
+    for &byte in text.as_ref() {
         match byte {
             b'\\' | b'"' => quoted.extend(['\\', byte as char]),
             b'\n' => quoted.push_str("\\n"),

@@ -576,12 +576,6 @@ fn saved(node: &mut Node, result: &Result<(), Box<str>>) {
     }
 }
 
-/// The process is asked to end by a signal.
-pub(crate) fn terminate(node: &mut Node) {
-    log(node, LogLevel::Warning, "User requested shutdown...");
-    shutdown(node, Shutdown::default());
-}
-
 /// Makes what is in memory durable as the configuration demands, and ends the process
 /// (`finishShutdown`). Whoever waits for replicas first does so before.
 ///
@@ -594,7 +588,7 @@ pub(crate) fn shutdown(node: &mut Node, how: Shutdown) {
     if jobs.job() == Some(Job::Rewrite) && node.persistence.aof.state == AofState::WaitsForRewrite {
         if !how.force {
             log(node, LogLevel::Warning, "Writing initial AOF, can't exit.");
-            refuse_to_end(node, how);
+            refuse_to_end(node);
             return;
         }
         log(node, LogLevel::Warning, "Writing initial AOF. Exit anyway.");
@@ -632,7 +626,7 @@ fn end(node: &mut Node, how: Shutdown, saved: bool) {
     if !saved && !how.force {
         let line = "Error trying to save the DB, can't exit.";
         log(node, LogLevel::Warning, line);
-        refuse_to_end(node, how);
+        refuse_to_end(node);
         return;
     }
     if !saved {
@@ -642,13 +636,10 @@ fn end(node: &mut Node, how: Shutdown, saved: bool) {
     node.immediate(Action::Exit);
 }
 
-fn refuse_to_end(node: &mut Node, how: Shutdown) {
+fn refuse_to_end(node: &mut Node) {
     let line = "Errors trying to shut down the server. Check the logs for more information.";
     log(node, LogLevel::Warning, line);
-    if let Some(client) = how.client {
-        let answer = "ERR Errors trying to SHUTDOWN. Check logs.";
-        clients::reply(node, client, Reply::error(answer));
-    }
+    clients::unblock_shutdown(node);
 }
 
 impl crate::replication::Replication {

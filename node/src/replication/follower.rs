@@ -7,6 +7,7 @@ use crate::word::Word;
 use super::backlog::Backlog;
 use super::source;
 use crate::action::{Action, ToMaster};
+use crate::clients;
 use crate::commands;
 use crate::engine::Bug;
 use crate::fact::Fact;
@@ -26,6 +27,8 @@ pub(super) struct Follower {
     last_progress_s: i64,
     /// Unix s of the master's last sign of life.
     pub(super) last_interaction_s: i64,
+    /// Commands of a transaction that has not arrived whole: none of them counts as applied.
+    transaction: Option<Vec<(CommandLine, usize)>>,
     /// The snapshot under way.
     incoming: Option<(ReplicationId, u64)>,
 }
@@ -61,6 +64,7 @@ pub(super) fn follow(node: &mut Node, to: SocketAddr) {
         state: LinkState::Connect,
         last_progress_s: node.unix_s(),
         last_interaction_s: 0,
+        transaction: None,
         incoming: None,
     });
     connect(node);
@@ -72,6 +76,7 @@ fn connect(node: &mut Node) {
         return;
     };
     follower.state = LinkState::Connecting;
+    follower.transaction = None;
     follower.last_progress_s = now_s;
     node.outbox.push(Action::ConnectMaster { to: follower.to });
 }
@@ -100,7 +105,7 @@ pub(crate) fn from_master(node: &mut Node, event: FromMaster) {
         FromMaster::Snapshot(snapshot) => load(node, &snapshot),
         FromMaster::Stream { command, wire_len } => {
             follower.last_interaction_s = now_s;
-            apply(node, command, wire_len);
+            take(node, command, wire_len);
         }
     }
 }
@@ -206,6 +211,7 @@ fn load(node: &mut Node, snapshot: &Snapshot) {
         return;
     };
     source::disconnect_replicas(node);
+    clients::touch_all(node);
     node.store.load(&snapshot.entries);
     let restarts_aof = node.persistence.appends();
     let replication = &mut node.replication;
@@ -231,6 +237,28 @@ fn connected(node: &mut Node) {
     if let Some(follower) = &mut node.replication.follower {
         follower.state = LinkState::Connected;
         follower.last_interaction_s = now_s;
+    }
+}
+
+/// Takes a command of the stream. A transaction is applied once it has arrived whole, so that
+/// readers never see a part of it, and a resync never begins in its middle.
+fn take(node: &mut Node, command: CommandLine, wire_len: usize) {
+    let Some(follower) = &mut node.replication.follower else {
+        return;
+    };
+    let is = |name: &[u8]| matches!(&*command, [word] if word.eq_ignore_ascii_case(name));
+    match &mut follower.transaction {
+        None if is(b"multi") => follower.transaction = Some(vec![(command, wire_len)]),
+        None => apply(node, command, wire_len),
+        Some(held) => {
+            let is_whole = is(b"exec");
+            held.push((command, wire_len));
+            if is_whole {
+                for (command, wire_len) in follower.transaction.take().unwrap_or_default() {
+                    apply(node, command, wire_len);
+                }
+            }
+        }
     }
 }
 

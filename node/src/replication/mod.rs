@@ -29,8 +29,8 @@ use crate::word::Word;
 use self::backlog::Backlog;
 pub(crate) use self::follower::{LinkState, from_master};
 pub(crate) use self::source::{
-    Replica, ReplicaState, acknowledged_by, good_replicas, propagate, psync, replconf,
-    replica_closed, request_acks,
+    Replica, ReplicaState, acknowledged_by, ask_for_acks_now, begin_transaction, end_transaction,
+    good_replicas, propagate, psync, replconf, replica_closed, request_acks,
 };
 
 /// What a node knows of its replication stream.
@@ -49,6 +49,8 @@ pub(crate) struct Replication {
     has_history: bool,
     backlog: Option<Backlog>,
     replicas: BTreeMap<ClientId, Replica>,
+    /// What the commands of a transaction that runs are to feed.
+    transaction: Option<Held>,
     follower: Option<follower::Follower>,
     /// Since when the link to the master is down, Unix s; 0: it never was up.
     down_since_s: i64,
@@ -63,7 +65,27 @@ pub(crate) struct Replication {
     pub(crate) refused_partial_syncs: u64,
 }
 
+/// What the commands of a transaction that runs are to feed, and what they wrote.
+#[derive(Debug, Default)]
+struct Held {
+    commands: Vec<CommandLine>,
+    writes: Vec<u64>,
+}
+
 impl Replication {
+    /// Whether a transaction runs.
+    pub(crate) const fn is_in_transaction(&self) -> bool {
+        self.transaction.is_some()
+    }
+
+    /// Keeps the digests of what a command of a transaction wrote until it is known where they
+    /// stand in the stream.
+    pub(crate) fn hold_writes(&mut self, writes: impl Iterator<Item = u64>) {
+        if let Some(held) = &mut self.transaction {
+            held.writes.extend(writes);
+        }
+    }
+
     pub(crate) const fn new(id: ReplicationId, _config: &Config) -> Self {
         Self {
             id,
@@ -74,6 +96,7 @@ impl Replication {
             has_history: false,
             backlog: None,
             replicas: BTreeMap::new(),
+            transaction: None,
             follower: None,
             down_since_s: 0,
             needs_select: true,

@@ -69,6 +69,10 @@ impl Replica {
 /// (`propagateNow`). What several commands make one transaction goes between `MULTI` and `EXEC`,
 /// which are fed in the same way.
 pub(crate) fn propagate(node: &mut Node, command: impl Into<CommandLine>) {
+    if let Some(held) = &mut node.replication.transaction {
+        held.commands.push(command.into());
+        return;
+    }
     if !node.persistence.appends() {
         feed_replicas(node, command);
         return;
@@ -76,6 +80,33 @@ pub(crate) fn propagate(node: &mut Node, command: impl Into<CommandLine>) {
     let command = command.into();
     persistence::append(node, &command);
     feed_replicas(node, command);
+}
+
+/// What is fed from here on belongs together.
+pub(crate) fn begin_transaction(node: &mut Node) {
+    node.replication.transaction = Some(super::Held::default());
+}
+
+/// Feeds what belongs together, between `MULTI` and `EXEC` if it is several commands
+/// (`propagatePendingCommands`).
+pub(crate) fn end_transaction(node: &mut Node) {
+    let Some(held) = node.replication.transaction.take() else {
+        return;
+    };
+    let wraps = held.commands.len() > 1;
+    if wraps {
+        propagate(node, [Word::from_static(b"MULTI")]);
+    }
+    for command in held.commands {
+        propagate(node, command);
+    }
+    if wraps {
+        propagate(node, [Word::from_static(b"EXEC")]);
+    }
+    let offset = super::offset(node);
+    for write in held.writes {
+        node.note(Fact::Wrote { write, offset });
+    }
 }
 
 /// Feeds a command to the stream alone (`replicationFeedSlaves`).
@@ -136,6 +167,14 @@ pub(crate) const fn request_acks(node: &mut Node) {
 pub(super) fn ask_for_acks(node: &mut Node) {
     if node.replication.wants_acks && !clients::writes_paused(node) {
         node.replication.wants_acks = false;
+        feed_replicas(node, ["REPLCONF", "GETACK", "*"].map(Word::from));
+    }
+}
+
+/// Asks the replicas for their offsets before anything else is held back
+/// (`sendGetackToReplicas`).
+pub(crate) fn ask_for_acks_now(node: &mut Node) {
+    if !clients::writes_paused(node) {
         feed_replicas(node, ["REPLCONF", "GETACK", "*"].map(Word::from));
     }
 }

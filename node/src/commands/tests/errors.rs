@@ -56,7 +56,7 @@ const REFUSED: &[&str] = &[
     "REPLCONF nonsense 1",
     "WAIT 1",
     "XADD s 1-1 f v",
-    "MULTI",
+    "EXEC",
 ];
 
 #[test]
