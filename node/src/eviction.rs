@@ -136,6 +136,7 @@ fn may_evict(node: &mut Node) -> bool {
 fn evict(node: &mut Node, place: Place) {
     let key = node.store.key(place).clone();
     node.store.remove_at(place);
+    crate::clients::touch(node, &key);
     node.clients.stats.evicted_keys += 1;
     replication::propagate(node, [Word::from_static(b"DEL"), key]);
 }

@@ -181,6 +181,10 @@ fn serve_client(node: &mut Node, client: ClientId, key: &Word, awaited: &Awaited
         effect,
         written,
     } = done;
+    clients::touch(node, key);
+    if let Awaited::Move { destination, .. } = awaited {
+        clients::touch(node, destination);
+    }
     Done::propagate(effect, written, node, [].into());
     clients::stop_waiting_for_keys(
         node,

@@ -183,8 +183,8 @@ impl<'a> Call<'a> {
 
     /// The client, if it may be blocked: a transaction's commands may not wait
     /// (`CLIENT_DENY_BLOCKING`).
-    pub(crate) const fn client_that_may_wait(&self) -> Option<ClientId> {
-        self.client()
+    pub(crate) fn client_that_may_wait(&self) -> Option<ClientId> {
+        (self.client()).filter(|_| !self.node.clients.is_collecting())
     }
 
     /// The number at `place`, at least `min`, or an error in a command's own words.

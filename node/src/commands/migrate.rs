@@ -183,6 +183,7 @@ pub(crate) fn exchanged(node: &mut Node, outcome: &Exchanged) {
             None if transfer.copies => {}
             None => {
                 node.store.remove(&key);
+                clients::touch(node, &key);
                 gone.push(key);
             }
         }

@@ -211,7 +211,9 @@ fn check(
         return Err(CommandError::NO_AUTH.into());
     }
     let transaction = sender.transaction();
-    if transaction.is_some() && spec.flags.contains(Flags::NO_MULTI) {
+    if transaction.is_some()
+        && (spec.flags.contains(Flags::NO_MULTI) || transaction::answers_late(spec))
+    {
         return Err(CommandError::fixed("ERR Command not allowed inside a transaction").into());
     }
     let executes = transaction.filter(|_| spec.name == "exec");

@@ -51,6 +51,14 @@ pub(super) const COMMANDS: &[Spec] = &[
 /// The commands that run although a transaction was begun.
 const NOT_QUEUED: [&str; 6] = ["exec", "discard", "multi", "watch", "quit", "reset"];
 
+/// Commands that are answered after they ran, when the answer to `EXEC` has left. Redis, which
+/// stands still meanwhile, takes them in a transaction.
+const ANSWERED_LATE: [&str; 3] = ["migrate", "bgrewriteaof", "config|rewrite"];
+
+pub(super) fn answers_late(spec: &Spec) -> bool {
+    ANSWERED_LATE.contains(&spec.name)
+}
+
 /// Whether a command of a client in a transaction waits for `EXEC`.
 pub(super) fn is_queued(spec: &Spec) -> bool {
     !NOT_QUEUED.contains(&spec.name)

@@ -265,3 +265,38 @@ fn reset_ends_a_transaction() {
         ("EXEC", "-ERR EXEC without MULTI"),
     ]);
 }
+
+#[test]
+fn nothing_blocks_in_a_transaction() {
+    let mut lone = serving();
+    lone.check(&[
+        ("MULTI", "OK"),
+        ("BLPOP l 0", "QUEUED"),
+        ("RPUSH l a b", "QUEUED"),
+        ("BLPOP l 0", "QUEUED"),
+        ("EXEC", r#"[(nil array), 2, ["l", "a"]]"#),
+    ]);
+    lone.check(&[
+        ("MULTI", "OK"),
+        (
+            "CONFIG REWRITE",
+            "-ERR Command not allowed inside a transaction",
+        ),
+        ("DISCARD", "OK"),
+    ]);
+}
+
+#[test]
+fn a_transaction_serves_those_who_wait_once_it_is_over() {
+    let mut lone = serving();
+    assert_eq!(lone.ask_as(BOB, "BLPOP l 0"), "");
+    lone.check(&[
+        ("WATCH l", "OK"),
+        ("MULTI", "OK"),
+        ("RPUSH l a", "QUEUED"),
+        ("LLEN l", "QUEUED"),
+        ("EXEC", "[1, 1]"),
+    ]);
+    assert_eq!(lone.said_to(BOB), [r#"["l", "a"]"#]);
+    lone.check(&[("LLEN l", "0")]);
+}
