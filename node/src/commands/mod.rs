@@ -349,7 +349,7 @@ fn perform(
     words: CommandLine,
 ) -> Option<Reply> {
     if node.clients.monitors > 0 && !spec.flags.intersects(Flags::SKIP_MONITOR | Flags::ADMIN) {
-        let line: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+        let line: Vec<String> = words.iter().map(quoted).collect();
         clients::show_to_monitors(node, client, &line.join(" "));
     }
     let Done {
