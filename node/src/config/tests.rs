@@ -308,7 +308,7 @@ enable-debug-command yes
     assert_eq!(config.maxmemory_bytes, 256 << 20);
     assert_eq!(config.loglevel, LogLevel::Debug);
     let kept: Vec<_> = warnings.iter().map(|warning| &*warning.directive).collect();
-    assert_eq!(kept, ["appendfilename", "maxmemory-policy"]);
+    assert_eq!(kept, ["maxmemory-policy"]);
     assert!(
         warnings
             .iter()
