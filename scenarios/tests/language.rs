@@ -75,8 +75,6 @@ fn the_drill_library_loads_without_a_doubt() {
         match name.as_str() {
             // The layout it warns of is the very question.
             "even-split" => assert_eq!(warnings.len(), 2),
-            // It is about the syncs of that file, not about what is in it.
-            "tune-slow-disk" => assert_eq!(warnings, ["files of data are not simulated"]),
             _ => assert_eq!(warnings, [""; 0], "{name}"),
         }
         assert_eq!(loaded.scenario.name, name);

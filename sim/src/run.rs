@@ -153,7 +153,7 @@ fn header(scenario: &Scenario, plan: &Plan, seed: u64, world: WorldKind) -> Head
         address: node.address.to_string(),
         replica_of: spec.replica_of.map(|master| master as NodeNumber),
         slots: spec.slots.clone(),
-        persistent: false,
+        persistent: node.config.appendonly,
     });
     let clients = scenario.workload.clients.iter();
     let clients = clients.map(|client| ClientInfo {

@@ -111,13 +111,7 @@ fn set(config: &mut Config, entry: &Entry, mistakes: &mut Mistakes) -> Option<St
     }
     let text = value_text(&entry.value, mistakes)?;
     let Err(error) = config.set(name, &text) else {
-        if name == "appendonly" && text == "yes" {
-            mistakes.add(Draft::warning(
-                "files of data are not simulated",
-                entry.key.span,
-                "a node that was restarted comes back empty all the same",
-            ));
-        } else if Config::directive(name).is_some_and(|directive| !directive.acts) {
+        if Config::directive(name).is_some_and(|directive| !directive.acts) {
             mistakes.add(Draft::warning(
                 format!("`{name}` changes nothing in a drill"),
                 entry.key.span,

@@ -295,15 +295,15 @@ impl Inquest<'_, '_> {
                 .iter()
                 .filter_map(|(history, _)| self.histories.get(*history)?.origin)
         };
-        let power_loss = origins()
+        let unsynced = origins()
             .filter_map(|origin| origin.restart)
-            .find(|restart| {
-                restart.power_off
-                    && restart.ended_us >= kept.at_us
-                    && self.unsynced(restart, kept.at_us)
-            });
-        if let Some(restart) = power_loss {
-            let why = "it was not synced when its host lost power".into();
+            .find(|restart| restart.ended_us >= kept.at_us && self.unsynced(restart, kept.at_us));
+        if let Some(restart) = unsynced {
+            let why = if restart.power_off {
+                "it was not synced when its host lost power".into()
+            } else {
+                "it waited for a sync to end when its process did".into()
+            };
             return Cause::new(LossCause::NotPersisted, why, &[restart.place]);
         }
         let holders: Vec<NodeNumber> = origins().map(|origin| origin.node).collect();
@@ -321,11 +321,15 @@ impl Inquest<'_, '_> {
         Cause::new(LossCause::Unexplained, why, &[])
     }
 
+    /// Whether a write may have been lost with a restart although the node keeps its data: not
+    /// synced before the power went, or, with `everysec`, not even written before the process
+    /// ended, as writes are put off while a sync goes on.
     fn unsynced(&self, restart: &Restart, executed_us: u64) -> bool {
+        let recent = restart.ended_us.saturating_sub(executed_us) <= EVERYSEC_US;
         match self.picture.config("appendfsync") {
             Some("always") => false,
-            Some("no") => true,
-            Some(_) | None => restart.ended_us - executed_us <= EVERYSEC_US,
+            Some("no") => restart.power_off,
+            Some(_) | None => recent,
         }
     }
 
@@ -453,7 +457,8 @@ impl Inquest<'_, '_> {
             } else {
                 format!("{name} held it, ended, and came back empty before anybody took its place")
             };
-            let cause = if restart.persistent && !restart.power_off {
+            let excused = self.unsynced(restart, case.executed.at_us);
+            let cause = if restart.persistent && !excused {
                 LossCause::Unexplained
             } else {
                 LossCause::NotPersisted

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
 use redrill_node::id_map::IdMap;
-use redrill_node::{Action, LinkId, Node};
+use redrill_node::{Action, FromDisk, LinkId, Node};
 
 use super::connections::WireIndex;
 use super::exchange::{Correspondent, UnderWay};
@@ -28,6 +28,8 @@ pub(super) struct Host {
     pub(super) turn_at_us: u64,
     /// The next timer in the scheduler, if any.
     pub(super) timer_at_us: u64,
+    /// What the disk answered and the process has not seen yet.
+    pub(super) from_disk: VecDeque<FromDisk>,
     /// Until when the poll sleeps if nothing happens.
     pub(super) poll_until_us: u64,
     /// Where the node's links and clients are.
@@ -55,6 +57,8 @@ pub(super) enum LoopState {
     Sleeping { until_us: u64 },
     /// At the end of a turn until a time: the disk is slow.
     Syncing { until_us: u64 },
+    /// The same, for the append-only file.
+    Appending { until_us: u64 },
     /// In the middle of a turn until an answer comes, or until a time: in `MIGRATE`.
     Exchanging { until_us: u64 },
 }
@@ -68,6 +72,8 @@ pub(super) enum Descriptor {
     Dialled(WireIndex),
     /// An outgoing connection could not be made.
     Failed(WireIndex),
+    /// The disk answered.
+    Disk,
     /// There is no host at the address of a link.
     NoRoute(LinkId),
     /// Bytes arrived on a connection, or it ended.
@@ -85,6 +91,7 @@ impl Host {
             held: VecDeque::new(),
             turn_at_us: u64::MAX,
             timer_at_us: u64::MAX,
+            from_disk: VecDeque::new(),
             poll_until_us: u64::MAX,
             links: IdMap::default(),
             clients: IdMap::default(),
@@ -106,6 +113,7 @@ impl Host {
         self.ready.clear();
         self.polled.clear();
         self.held.clear();
+        self.from_disk.clear();
         self.turn_at_us = u64::MAX;
         self.timer_at_us = u64::MAX;
         self.poll_until_us = u64::MAX;

@@ -1,7 +1,7 @@
 //! The clock, the queue, and who is told what comes due.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use redrill_node::{
 };
 
 use super::connections::{Connections, End, Notice, Port, WireIndex};
+use super::data::{DataFiles, DiskWork};
 use super::host::{Descriptor, Host, LoopState};
 use super::queue::{Due, Queue};
 use super::wire::Parcel;
@@ -35,6 +36,8 @@ pub(super) enum Event {
     Timer(NodeNumber),
     /// A process goes on: its sleep is over, or its disk is done.
     Resume(NodeNumber),
+    /// Something may have reached a disk.
+    Disk(NodeNumber),
     /// An operator's patience is over.
     Impatient(Ticket, WireIndex),
 }
@@ -46,6 +49,12 @@ pub(super) struct Disk {
     pub(super) durable: State,
     /// Whether what was written last is to be durable.
     pub(super) syncing: bool,
+    /// Files of data.
+    pub(super) data: DataFiles,
+    /// What is on its way to the disk, with when it will be there.
+    pub(super) work: VecDeque<(u64, DiskWork)>,
+    /// Whether the event loop waits for what was appended to be durable.
+    pub(super) syncs_log: bool,
     /// How long an fsync takes.
     pub(super) times: HostDisk,
 }
@@ -65,6 +74,9 @@ impl Disk {
             written: state.clone(),
             durable: state,
             syncing: false,
+            data: DataFiles::default(),
+            work: VecDeque::new(),
+            syncs_log: false,
             times,
         }
     }
@@ -168,6 +180,7 @@ impl Kernel {
             Event::Turn(node) => self.turn_due(node),
             Event::Timer(node) => self.timer_due(node),
             Event::Resume(node) => self.resume_due(node),
+            Event::Disk(node) => self.disk_due(node),
             Event::Impatient(ticket, wire) => self.unanswered(ticket, wire, "no answer in time"),
         }
         true
@@ -203,7 +216,9 @@ impl Kernel {
         let host = &mut self.hosts[usize::from(node)];
         host.clear();
         host.starts += 1;
-        host.node = Some(Node::new(config, seed, saved, now)?);
+        let mut process = Node::new(config, seed, saved, now)?;
+        self.disks[usize::from(node)].data.load(&mut process, now);
+        host.node = Some(process);
         self.end_turn(node);
         Ok(())
     }
@@ -442,6 +457,7 @@ impl Kernel {
             self.close(wire, side);
         }
         self.hosts[usize::from(node)].clear();
+        self.disks[usize::from(node)].data.process_ended();
     }
 
     /// Takes the power from a host: nothing of it answers any more, and what was not synced is
@@ -461,6 +477,7 @@ impl Kernel {
             true => State::Torn,
             false => disk.durable.clone(),
         };
+        disk.data.lose_power();
     }
 
     /// Whether a process runs or stands still, as opposed to having ended.

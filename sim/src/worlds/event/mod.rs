@@ -6,6 +6,7 @@
 
 mod alarms;
 mod connections;
+mod data;
 mod exchange;
 mod host;
 mod kernel;

@@ -68,7 +68,9 @@ impl Kernel {
     /// anything is read.
     pub(super) fn thaw(&mut self, node: NodeNumber) {
         match self.hosts[usize::from(node)].loop_state {
-            LoopState::Sleeping { .. } | LoopState::Syncing { .. } => self.resume(node),
+            LoopState::Sleeping { .. }
+            | LoopState::Syncing { .. }
+            | LoopState::Appending { .. } => self.resume(node),
             LoopState::Exchanging { .. } => self.exchange_due(node),
             LoopState::Polling => {
                 if self.is_up(node) {
@@ -95,9 +97,15 @@ impl Kernel {
                 self.saved(node);
                 self.carry_out(node);
             }
+            LoopState::Appending { until_us } if until_us <= now_us => {
+                host.loop_state = LoopState::Polling;
+                self.log_synced(node);
+                self.carry_out(node);
+            }
             LoopState::Exchanging { until_us } if until_us <= now_us => self.exchange_due(node),
             LoopState::Sleeping { .. }
             | LoopState::Syncing { .. }
+            | LoopState::Appending { .. }
             | LoopState::Exchanging { .. }
             | LoopState::Polling => {}
         }
@@ -224,6 +232,14 @@ impl Kernel {
                     }
                     self.saved(node);
                 }
+                action @ (Action::Append { .. }
+                | Action::Rewrite(_)
+                | Action::Save(_)
+                | Action::StopAppending) => {
+                    if !self.use_disk(node, action) {
+                        break;
+                    }
+                }
                 action @ (Action::ConnectLink { .. }
                 | Action::SendBus { .. }
                 | Action::CloseLink { .. }
@@ -233,10 +249,6 @@ impl Kernel {
                 | Action::ToMaster(_)
                 | Action::CloseMaster
                 | Action::ToReplica { .. }
-                | Action::Append { .. }
-                | Action::Rewrite(_)
-                | Action::Save(_)
-                | Action::StopAppending
                 | Action::Log { .. }
                 | Action::Exit
                 | Action::Note(_)
@@ -317,8 +329,16 @@ impl Kernel {
                     why: LinkFailure::Unreachable,
                 },
             ),
+            Descriptor::Disk => self.hear_disk(node),
             Descriptor::Readable(wire, side) => self.read(node, wire, side),
         }
+    }
+
+    fn hear_disk(&mut self, node: NodeNumber) -> Flow {
+        while let Some(answer) = self.hosts[usize::from(node)].from_disk.pop_front() {
+            self.input(node, Input::Disk(answer));
+        }
+        Flow::GoesOn
     }
 
     /// Accepts whatever waits at the same listening socket: it is one descriptor, read until it is
@@ -554,7 +574,7 @@ impl Kernel {
             Action::Note(fact) => self.recorder.borrow_mut().fact(self.now_us, node, fact),
             // These were dealt with where they came up.
             Action::Persist { .. } | Action::Sleep { .. } | Action::Exchange(_) => {}
-            // Nodes of a world have no files of data.
+            // The first four went to the disk; a world keeps no log and ends processes itself.
             Action::Append { .. }
             | Action::Rewrite(_)
             | Action::Save(_)

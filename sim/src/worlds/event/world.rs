@@ -132,7 +132,11 @@ impl World for EventWorld<'_> {
 
     fn crash(&mut self, node: NodeNumber, how: CrashKind) {
         match how {
-            CrashKind::Kill | CrashKind::Shutdown => self.kernel.kill(node),
+            CrashKind::Kill => self.kernel.kill(node),
+            CrashKind::Shutdown => {
+                self.kernel.settle_data(node);
+                self.kernel.kill(node);
+            }
             CrashKind::PowerOff => self.kernel.power_off(node),
         }
     }
