@@ -12,7 +12,9 @@
     reason = "a test fails by panicking, and says what it leaves out"
 )]
 
+mod figures;
 mod guides;
+mod load;
 mod mixed;
 mod place;
 mod tools;
@@ -35,11 +37,12 @@ fn main() -> ExitCode {
     // Clusters that share two cores would mistake each other's load for failures.
     arguments.test_threads.get_or_insert(1);
     let tools = Tools::find();
-    let trials = [guides::TESTS, mixed::TESTS]
+    let tests = [guides::TESTS, mixed::TESTS, load::TESTS]
         .into_iter()
-        .flatten()
-        .map(|test| trial(test, &tools))
-        .collect();
+        .flatten();
+    let mut trials: Vec<Trial> = tests.map(|test| trial(test, &tools)).collect();
+    let figures = figures::TESTS.iter();
+    trials.extend(figures.map(|test| trial(test, &tools).with_ignored_flag(true)));
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 

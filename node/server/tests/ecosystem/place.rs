@@ -220,6 +220,21 @@ impl Place {
         child.wait().unwrap();
     }
 
+    /// Ends all servers and forgets what they kept.
+    pub(crate) fn stop_all(&mut self) {
+        for (port, mut child) in std::mem::take(&mut self.servers) {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            fs::remove_dir_all(self.folder().join(self.port(port).to_string())).unwrap();
+        }
+    }
+
+    /// The process of the server at a port.
+    pub(crate) fn pid(&self, port: u16) -> u32 {
+        let found = self.servers.iter().find(|&&(at, _)| at == port);
+        found.unwrap().1.id()
+    }
+
     /// Waits until something holds.
     pub(crate) fn eventually(&self, what: &str, holds: impl Fn(&Self) -> bool) -> Duration {
         let began = Instant::now();
