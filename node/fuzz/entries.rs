@@ -1,7 +1,8 @@
 //! What must hold for any bytes, one function a format. Each panics if it does not.
 
 use bytes::{BufMut, BytesMut};
-use redrill_node::wire::{bus, rdb, resp};
+use redrill_node::store::{Limits, Value};
+use redrill_node::wire::{aof, bus, rdb, resp};
 use redrill_node::{Config, SavedState, nodes_conf};
 
 /// Cuts `data` into pieces of lengths that its first byte decides, and feeds them to `next` until
@@ -142,12 +143,102 @@ pub(crate) fn redis_conf(data: &[u8]) {
     }
 }
 
-/// Snapshots: what was read is written so that it reads the same.
+/// Snapshots: what was read is written so that it reads the same, and cuts make no difference.
 pub(crate) fn rdb(data: &[u8]) {
     read_rdb(data);
     // Without a checksum, so that damage reaches the reader itself.
     if let Some(start) = data.len().checked_sub(8) {
         read_rdb(&[&data[..start], &[0; 8]].concat());
+    }
+    rdb_in_parts(data);
+}
+
+fn rdb_in_parts(data: &[u8]) {
+    let mut decoder = rdb::Decoder::new();
+    let mut input = BytesMut::new();
+    let mut result = Ok(None);
+    for part in data.chunks(chunk_len(data)) {
+        input.put_slice(part);
+        result = decoder.next(&mut input);
+        assert!(decoder.taken() <= data.len());
+        if !matches!(result, Ok(None)) {
+            break;
+        }
+    }
+    match (rdb::read(data), result) {
+        (Ok(whole), Ok(Some(parts))) => assert_eq!(whole, parts),
+        (Err(whole), Err(parts)) => assert_eq!(whole, parts),
+        (Err(whole), Ok(None)) => assert_eq!(whole.fault, rdb::RdbFault::EndOfFile),
+        (whole, parts) => panic!("{whole:?} at once, {parts:?} in parts"),
+    }
+}
+
+/// Single values: what was restored is dumped so that it restores the same.
+pub(crate) fn payload(data: &[u8]) {
+    restore(data);
+    // With the checksum that belongs to it, so that damage reaches the reader itself.
+    let content = &data[..data.len().saturating_sub(8)];
+    let sum = crc(content);
+    restore(&[content, &sum.to_le_bytes()].concat());
+}
+
+fn restore(payload: &[u8]) {
+    let Ok(value) = rdb::restore(payload, &Limits::DEFAULT) else {
+        return;
+    };
+    assert!(matches!(value, Value::String(_)) || !value.is_empty());
+    let again = rdb::dump(&value, rdb::DEFAULT_LIST_FILL);
+    assert_eq!(rdb::verify(&again), Ok(()));
+    assert_eq!(rdb::restore(&again, &Limits::DEFAULT), Ok(value));
+}
+
+/// The checksum that an empty snapshot with these bytes would have: bit by bit, as the polynomial
+/// says.
+fn crc(bytes: &[u8]) -> u64 {
+    const REFLECTED: u64 = 0x95ac_9329_ac4b_c9b5;
+    bytes.iter().fold(0, |crc, &byte| {
+        (0..8).fold(crc ^ u64::from(byte), |crc, _| {
+            (crc >> 1) ^ (REFLECTED * (crc & 1))
+        })
+    })
+}
+
+/// Append-only files: errors point into the file, and the commands read back.
+pub(crate) fn aof(data: &[u8]) {
+    let mut reader = aof::AofReader::new(data, 0);
+    let mut commands = Vec::new();
+    loop {
+        match reader.next_command() {
+            Ok(Some(command)) => commands.push(command),
+            Ok(None) => break,
+            Err(error) => {
+                assert!(error.offset <= data.len());
+                break;
+            }
+        }
+    }
+    assert!(reader.valid_up_to() <= data.len());
+    let mut file = BytesMut::new();
+    for command in &commands {
+        resp::encode_command(command, &mut file);
+    }
+    let mut again = aof::AofReader::new(&file, 0);
+    for command in commands {
+        assert_eq!(again.next_command(), Ok(Some(command)));
+    }
+    assert_eq!(again.next_command(), Ok(None));
+}
+
+/// Manifests of append-only files: what was read is written so that it reads the same.
+pub(crate) fn aof_manifest(data: &[u8]) {
+    match aof::Manifest::parse(data) {
+        // Remarks alone name no file.
+        Ok(manifest) if manifest.is_empty() => {}
+        Ok(manifest) => {
+            let text = manifest.to_text();
+            assert_eq!(aof::Manifest::parse(text.as_bytes()), Ok(manifest));
+        }
+        Err(error) => assert!(error.line <= data.split(|&byte| byte == b'\n').count()),
     }
 }
 

@@ -9,6 +9,11 @@ mod entries;
 
 const BUS: &[u8] = include_bytes!("fixtures/bus-packets.bin");
 const RDB: &[u8] = include_bytes!("fixtures/dump.rdb");
+const TYPES: &[u8] = include_bytes!("fixtures/types.rdb");
+const DUMPS: &str = include_str!("fixtures/dumps.txt");
+const AOF: &[u8] = include_bytes!("fixtures/appendonly.incr.aof");
+const MANIFEST: &[u8] = b"file appendonly.aof.1.base.rdb seq 1 type b\n\
+    file appendonly.aof.1.incr.aof seq 1 type i\nfile \"a b\" seq 9 type h\n";
 const REQUESTS: &[u8] =
     b"PING\r\n*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$2\r\nv1\r\nset \"a b\" 'c'\n*0\r\n\
     *2\r\n$8\r\nREPLCONF\r\n$3\r\nACK\r\n";
@@ -124,6 +129,42 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn snapshots_of_every_type_hold(damages in damages()) {
+        entries::rdb(&damaged(TYPES, &damages));
+    }
+
+    #[test]
+    fn payloads_hold(which in any::<Index>(), damages in damages(), bytes in random()) {
+        let payloads = payloads();
+        let payload: &Vec<u8> = which.get(&payloads);
+        entries::payload(&damaged(payload, &damages));
+        entries::payload(&bytes);
+    }
+
+    #[test]
+    fn append_only_files_hold(damages in damages(), bytes in random()) {
+        entries::aof(&damaged(AOF, &damages));
+        entries::aof(&bytes);
+        entries::aof_manifest(&damaged(MANIFEST, &damages));
+        entries::aof_manifest(&bytes);
+    }
+}
+
+/// What `DUMP` gave for values of every type.
+fn payloads() -> Vec<Vec<u8>> {
+    let hex = DUMPS.lines().filter_map(|line| line.rsplit(' ').next());
+    hex.map(|hex| {
+        let digits = hex.as_bytes().chunks_exact(2);
+        let byte = |pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+        digits.map(byte).collect()
+    })
+    .collect()
+}
+
 #[test]
 fn the_undamaged_examples_are_read() {
     entries::resp_reply(REPLY);
@@ -131,4 +172,14 @@ fn the_undamaged_examples_are_read() {
     assert_eq!(read.map(|(_, len)| len), Some(REPLY.len()));
     assert!(redrill_node::Config::parse_file(REDIS_CONF).is_ok());
     assert!(redrill_node::wire::rdb::decode(RDB).is_ok());
+    assert!(redrill_node::wire::rdb::decode(TYPES).is_ok());
+    assert!(
+        payloads()
+            .iter()
+            .all(|payload| redrill_node::wire::rdb::verify(payload).is_ok())
+    );
+    assert!(redrill_node::wire::aof::Manifest::parse(MANIFEST).is_ok());
+    let mut reader = redrill_node::wire::aof::AofReader::new(AOF, 0);
+    while reader.next_command().unwrap().is_some() {}
+    assert_eq!(reader.valid_up_to(), AOF.len());
 }
