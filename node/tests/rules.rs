@@ -11,11 +11,12 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use proptest::prelude::*;
 use redrill_node::{
-    Action, Address, Body, ClientId, Config, ElectionReset, Engine, Fact, Gossip, Header, Input,
-    LinkId, Message, MessageFlags, Mono, Node, NodeFlags, NodeId, Now, Ping, Quirk, SavedNode,
-    SavedState, Seed, Slot, SlotRange, SlotSet, VoteRefusal, WallMillis,
+    Action, Address, Body, ClientId, CommandLine, Config, ElectionReset, Engine, Fact, Gossip,
+    Header, Input, LinkId, Message, MessageFlags, Mono, Node, NodeFlags, NodeId, Now, Ping, Quirk,
+    Reply, SavedNode, SavedState, Seed, Slot, SlotRange, SlotSet, VoteRefusal, WallMillis, Word,
 };
 
 const TIMEOUT_MS: i64 = 2000;
@@ -889,5 +890,149 @@ proptest! {
         let given = epochs.len();
         epochs.dedup();
         prop_assert_eq!(epochs.len(), given);
+    }
+}
+
+impl Lone {
+    /// What the node would say of its cluster: every node with its flags, epochs and slots, and the
+    /// epoch.
+    fn picture(&mut self) -> String {
+        let client = ClientId(77);
+        self.input(Input::ClientAccepted {
+            client,
+            peer: "10.9.9.9:4000".parse().expect("an address"),
+            local: ip(0),
+        });
+        let mut picture = String::new();
+        for words in [["CLUSTER", "NODES"], ["CLUSTER", "INFO"]] {
+            self.actions.clear();
+            let command: CommandLine = words.map(Word::from).into();
+            self.input(Input::Command {
+                client,
+                command,
+                wire_len: 0,
+            });
+            for action in &self.actions {
+                if let Action::Reply {
+                    reply: Reply::Verbatim(text),
+                    ..
+                } = action
+                {
+                    let is_counted = |line: &&str| !line.starts_with("cluster_stats");
+                    picture.extend(
+                        text.lines()
+                            .filter(is_counted)
+                            .map(|line| format!("{line}\n")),
+                    );
+                }
+            }
+        }
+        self.input(Input::ClientClosed { client });
+        self.actions.clear();
+        assert!(picture.contains("cluster_current_epoch"), "{picture}");
+        picture
+    }
+}
+
+fn every_body() -> Vec<Body> {
+    vec![
+        Body::Ping(about_node(1, NodeFlags::FAIL)),
+        Body::Pong(about_node(1, NodeFlags::FAIL)),
+        Body::Fail(id(1)),
+        Body::FailoverAuthRequest,
+        Body::FailoverAuthAck,
+        Body::Update {
+            node: id(1),
+            config_epoch: 99,
+            slots: Arc::new(third(0)),
+        },
+        Body::ManualFailoverStart,
+        Body::Publish {
+            channel: Bytes::from_static(b"news"),
+            message: Bytes::from_static(b"text"),
+            sharded: false,
+        },
+    ]
+}
+
+#[test]
+fn whoever_is_no_member_changes_nothing_whatever_it_says() {
+    for body in every_body() {
+        let mut lone = Lone::new(0);
+        let before = lone.picture();
+        let speaks_of_nodes = matches!(body, Body::Ping(_) | Body::Pong(_) | Body::Fail(_));
+        let link = LinkId(99);
+        let (peer, local) = (ip(40), ip(0));
+        lone.input(Input::LinkAccepted { link, peer, local });
+        for _ in 0..3 {
+            lone.hear(2, |message| {
+                message.header.sender = id(40);
+                message.header.current_epoch = 99;
+                message.header.config_epoch = 99;
+                message.header.slots = Arc::new(third(0));
+                message.body = body.clone();
+            });
+        }
+        let unknown = |fact: &&Fact| matches!(fact, Fact::UnknownSender { .. });
+        if speaks_of_nodes {
+            assert!(lone.facts().iter().any(unknown), "{body:?}");
+        }
+        assert_eq!(lone.granted(), 0);
+        assert_eq!(lone.picture(), before, "{body:?}");
+    }
+}
+
+#[test]
+fn a_replayed_epoch_changes_nothing() {
+    let mut lone = Lone::new(0);
+    lone.hear(1, |message| message.header.config_epoch = 9);
+    lone.pass_ms(200);
+    let before = lone.picture();
+    // A packet of before, kept by somebody, which claims what its sender had then.
+    lone.hear(1, |message| {
+        message.header.current_epoch = 2;
+        message.header.config_epoch = 1;
+        message.header.slots = Arc::new(third(2));
+        message.body = Body::FailoverAuthRequest;
+    });
+    lone.hear(2, |message| {
+        message.body = Body::Update {
+            node: id(1),
+            config_epoch: 2,
+            slots: Arc::new(third(0)),
+        };
+    });
+    lone.hear(4, |message| {
+        message.header.current_epoch = 2;
+        message.body = Body::FailoverAuthAck;
+    });
+    assert_eq!(lone.granted(), 0);
+    assert_eq!(lone.picture(), before);
+}
+
+#[test]
+fn packets_that_are_none_are_noted_and_change_nothing() {
+    let captured = include_bytes!("fixtures/bus-packets.bin");
+    let changes: [&[(usize, u8)]; 4] = [
+        // A foreign signature, a length, a version and a count that lie.
+        &[(0, b'X')],
+        &[(4, 0xff)],
+        &[(9, 9)],
+        &[(14, 0xff), (15, 0xff)],
+    ];
+    for changed in changes {
+        let len = u32::from_be_bytes([captured[4], captured[5], captured[6], captured[7]]);
+        let mut packet = captured[..len as usize].to_vec();
+        for &(place, byte) in changed {
+            packet[place] = byte;
+        }
+        let error = redrill_node::wire::bus::decode(&packet).expect_err("no packet");
+        let mut lone = Lone::new(0);
+        let before = lone.picture();
+        let link = LinkId(3);
+        lone.input(Input::BadPacket { link, error });
+        let noted = |fact: &&Fact| matches!(fact, Fact::BadPacket { .. });
+        assert!(lone.facts().iter().any(noted), "{changed:?}");
+        assert_eq!(lone.picture(), before);
     }
 }
