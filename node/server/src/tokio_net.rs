@@ -424,6 +424,20 @@ mod tests {
         assert!(disk.save(vec![1], Replace::Atomic, true).await.is_err());
     }
 
+    #[test]
+    fn a_text_file_is_rewritten_in_one_step_or_left_as_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let disk = FileDisk::new(directory.path().join("nodes.conf"));
+        let file = directory.path().join("redis.conf");
+        fs::write(&file, "port 1\n").unwrap();
+        disk.rewrite(&file, &mut |old| format!("{old}hz 10\n"))
+            .unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "port 1\nhz 10\n");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+        let nowhere = directory.path().join("no such folder/redis.conf");
+        assert!(disk.rewrite(&nowhere, &mut |_| String::new()).is_err());
+    }
+
     #[tokio::test]
     async fn an_address_the_host_may_be_without_is_passed_over() {
         let elsewhere = |optional| BindAddress {

@@ -76,6 +76,21 @@ const SUBCOMMANDS: &[Spec] = &[
         "Tells where invalidations go.",
     ),
     connection(
+        command("client|caching", 3, ANYONE, caching),
+        "6.0.0",
+        "Has the keys of the next command tracked or not.",
+    ),
+    connection(
+        command("client|tracking", -3, ANYONE, tracking),
+        "6.0.0",
+        "Tells the client of keys that change; not here.",
+    ),
+    connection(
+        command("client|trackinginfo", 2, ANYONE, trackinginfo),
+        "6.2.0",
+        "Tells what is tracked for the client.",
+    ),
+    connection(
         command("client|no-evict", 3, OPERATOR, no_evict),
         "7.0.0",
         "Protects the client from eviction.",
@@ -202,6 +217,36 @@ fn setinfo(call: &mut Call<'_>) -> Outcome {
 /// There is no tracking of keys, and so nobody to send invalidations to.
 fn getredir(_: &mut Call<'_>) -> Outcome {
     Ok(Reply::Integer(-1))
+}
+
+fn caching(_: &mut Call<'_>) -> Outcome {
+    Err(CommandError::fixed(
+        "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or \
+         OPTOUT mode enabled",
+    ))
+}
+
+/// Whoever kept copies of keys must not be left to believe that it will be told of changes.
+fn tracking(call: &mut Call<'_>) -> Outcome {
+    if call.says(2, "off") && call.words.len() == 3 {
+        return Ok(Reply::OK);
+    }
+    if !call.says(2, "on") {
+        return Err(CommandError::SYNTAX);
+    }
+    Err(CommandError::fixed(
+        "ERR redrill does not track keys: turn client-side caching off",
+    ))
+}
+
+fn trackinginfo(_: &mut Call<'_>) -> Outcome {
+    let pairs = [
+        ("flags", Reply::Set(vec![Reply::bulk("off")])),
+        ("redirect", Reply::Integer(-1)),
+        ("prefixes", Reply::Array(Vec::new())),
+    ];
+    let pairs = pairs.map(|(name, value)| (Reply::bulk(name), value));
+    Ok(Reply::Map(pairs.into()))
 }
 
 fn no_evict(call: &mut Call<'_>) -> Outcome {

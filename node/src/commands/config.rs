@@ -104,6 +104,11 @@ fn set(call: &mut Call<'_>) -> Outcome {
         directives.push(directive);
     }
     let mut changed = call.node.config.clone();
+    for (directive, [_, value]) in directives.iter().zip(&pairs) {
+        changed
+            .set_at_run_time(directive.name, value)
+            .map_err(|error| CommandError::err(error.config_set_text()))?;
+    }
     for (directive, [name, value]) in directives.iter().zip(&pairs) {
         if apply::needs_new_sockets(&call.node.config, directive.name, value) {
             return Err(failed(
@@ -111,11 +116,6 @@ fn set(call: &mut Call<'_>) -> Outcome {
                 "Unable to listen on this port. Check server logs.",
             ));
         }
-    }
-    for (directive, [_, value]) in directives.iter().zip(&pairs) {
-        changed
-            .set_at_run_time(directive.name, value)
-            .map_err(|error| CommandError::err(error.config_set_text()))?;
     }
     let appendonly = changed.appendonly;
     let before = std::mem::replace(call.node.config_mut(), changed);

@@ -7,6 +7,8 @@ use super::error::{CommandError, Outcome, text};
 use super::spec::{Flags, Spec, command};
 use crate::action::Action;
 use crate::config::ProtectedAction;
+use crate::log_words::LogLevel;
+use crate::replication;
 use crate::reply::Reply;
 
 const OPERATOR: Flags = Flags::ADMIN
@@ -56,6 +58,12 @@ fn debug(call: &mut Call<'_>) -> Outcome {
         call.node.clients.active_expiry_off = micros(call.word(2)) < 1_000_000;
         return Ok(Reply::OK);
     }
+    if call.says(1, "change-repl-id") && words == 2 {
+        let line = "Changing replication IDs after receiving change-repl-id";
+        call.node.log(LogLevel::Notice, line);
+        replication::change_id(call.node);
+        return Ok(Reply::OK);
+    }
     if call.says(1, "error") && words == 3 {
         return Err(CommandError::coded(
             text(call.word(2)).replace(['\r', '\n'], " "),
@@ -66,6 +74,8 @@ fn debug(call: &mut Call<'_>) -> Outcome {
 
 fn help(call: &Call<'_>) -> Outcome {
     call.help(&[
+        "CHANGE-REPL-ID",
+        "    Begin a history of replication anew, which no replica can follow by a part.",
         "ERROR <string>",
         "    Answer with that error.",
         "SET-ACTIVE-EXPIRE <0|1>",

@@ -4,7 +4,7 @@ use super::call::Call;
 use super::client::timeout;
 use super::error::{CommandError, Outcome};
 use super::follows_master;
-use super::spec::{Categories, Flags, Spec, command, quiet_command};
+use super::spec::{Categories, Flags, Spec, command, key, quiet_command};
 use crate::clients::{self, Wait};
 use crate::node::Node;
 use crate::replication::{self, LinkState, Replica, ReplicaState};
@@ -45,6 +45,22 @@ pub(super) const COMMANDS: &[Spec] = &[
         "server",
         "1.0.0",
         "Changes the master; not in a cluster.",
+    ),
+    command("swapdb", 3, Flags::WRITE.union(Flags::FAST), swapdb)
+        .about("server", "4.0.0", "Swaps two databases; not in a cluster.")
+        .categories(Categories::KEYSPACE.union(Categories::DANGEROUS)),
+    command("move", 3, Flags::WRITE.union(Flags::FAST), move_key)
+        .about(
+            "generic",
+            "1.0.0",
+            "Moves a key to another database; not in a cluster.",
+        )
+        .categories(Categories::KEYSPACE)
+        .keys(&[key(1, &["RW", "access", "update"])]),
+    command("lolwut", -1, Flags::READONLY.union(Flags::FAST), lolwut).about(
+        "server",
+        "5.0.0",
+        "Tells the version.",
     ),
     quiet_command("psync", -3, SYNC, psync).about(
         "server",
@@ -169,6 +185,23 @@ fn replicaof(_: &mut Call<'_>) -> Outcome {
     Err(CommandError::fixed(
         "ERR REPLICAOF not allowed in cluster mode.",
     ))
+}
+
+fn swapdb(_: &mut Call<'_>) -> Outcome {
+    Err(CommandError::fixed(
+        "ERR SWAPDB is not allowed in cluster mode",
+    ))
+}
+
+fn move_key(_: &mut Call<'_>) -> Outcome {
+    Err(CommandError::fixed(
+        "ERR MOVE is not allowed in cluster mode",
+    ))
+}
+
+fn lolwut(call: &mut Call<'_>) -> Outcome {
+    let version = call.node.config.engine.redis_version();
+    Ok(Reply::Verbatim(format!("Redis ver. {version}\n")))
 }
 
 fn psync(call: &mut Call<'_>) -> Result<Option<Reply>, CommandError> {

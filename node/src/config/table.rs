@@ -204,7 +204,7 @@ pub(super) static DIRECTIVES: &[Directive] = &[
     memory("hll-sparse-max-bytes", RUN, 0, i64::MAX as u64, "3000"),
     integer("tracking-table-max-keys", RUN, 0, LONG_MAX, "1000000"),
     special("oom-score-adj-values", RUN, "0 200 800", "three integers from -2000 to 2000", special::oom_score_adj_values).words(),
-    special("notify-keyspace-events", RUN, "", "letters out of Ag$lshzxeKEtmdn, or \"\"", special::notify_keyspace_events).acts(),
+    special("notify-keyspace-events", RUN, "", "letters out of Ag$lshzxeKEtmdn, or \"\"", special::notify_keyspace_events),
     special("latency-tracking-info-percentiles", RUN, "50 99 99.9", "numbers from 0 to 100, or \"\"", special::percentiles).words(),
 ];
 

@@ -326,6 +326,16 @@ pub(crate) fn unset_master(node: &mut Node) {
     clients::redirect_blocked(node);
 }
 
+/// Goes on under another id, of which no replica knows (`changeReplicationId`,
+/// `clearReplicationId2`).
+pub(crate) fn change_id(node: &mut Node) {
+    let id = node.random.names.replication_id();
+    let replication = &mut node.replication;
+    replication.id = id;
+    replication.previous_id = ReplicationId::ZERO;
+    replication.forked_at = None;
+}
+
 /// `replicationCron`, once a second.
 pub(crate) fn cron(node: &mut Node) {
     follower::cron(node);

@@ -153,6 +153,9 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
         if let Kind::Client(_, _, client) = &mut descriptor.kind {
             client.snapshot_len = client.snapshot_len.saturating_sub(before - queued);
             queued += client.held_len();
+            if queued < limits::UNCOUNTED {
+                client.slow_since = None;
+            }
         }
         let noted = std::mem::replace(&mut descriptor.noted_queue, queued);
         if let (true, Some(owner)) = (noted != queued, descriptor.kind.owner()) {

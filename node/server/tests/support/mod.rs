@@ -227,6 +227,11 @@ impl Client {
         self.stream.write_all(bytes).await.unwrap();
     }
 
+    /// Whether the bytes could be sent: the server may have closed the connection.
+    pub async fn try_send(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).await.is_ok()
+    }
+
     pub async fn reply(&mut self) -> Reply {
         loop {
             if let Some((reply, len)) = decode_reply(&self.received).unwrap() {

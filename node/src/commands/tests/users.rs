@@ -1,4 +1,5 @@
 use super::*;
+use crate::input::ConfigRewrite;
 use crate::replication;
 
 fn guarded() -> Lone {
@@ -260,4 +261,93 @@ fn a_shutdown_that_need_not_wait_ends_the_process_at_once() {
     lone.ask("SET k 1");
     lone.ask("SHUTDOWN NOSAVE NOW");
     assert!(lone.actions.contains(&Action::Exit));
+}
+
+#[test]
+fn what_is_not_for_a_cluster_or_not_here_is_refused_in_plain_words() {
+    let mut lone = serving();
+    lone.check(&[
+        ("SELECT 1", "-ERR SELECT is not allowed in cluster mode"),
+        ("SWAPDB 0 1", "-ERR SWAPDB is not allowed in cluster mode"),
+        ("MOVE k 1", "-ERR MOVE is not allowed in cluster mode"),
+        (
+            "REPLICAOF no one",
+            "-ERR REPLICAOF not allowed in cluster mode.",
+        ),
+        (
+            "CLIENT TRACKING on",
+            "-ERR redrill does not track keys: turn client-side caching off",
+        ),
+        ("CLIENT TRACKING off", "OK"),
+        (
+            "CLIENT TRACKINGINFO",
+            r#"{"flags": ~["off"], "redirect": -1, "prefixes": []}"#,
+        ),
+        ("LOLWUT", "Redis ver. 7.0.15\n"),
+    ]);
+}
+
+#[test]
+fn parameters_are_changed_together_or_not_at_all() {
+    let mut lone = serving();
+    lone.check(&[
+        (
+            "CONFIG SET timeout 7 maxclients abc",
+            "-ERR CONFIG SET failed (possibly related to argument 'maxclients') - argument \
+             couldn't be parsed into an integer",
+        ),
+        ("CONFIG GET timeout", r#"{"timeout": "0"}"#),
+        (
+            "CONFIG SET timeout 7 port 1",
+            "-ERR CONFIG SET failed (possibly related to argument 'port') - Unable to listen on \
+             this port. Check server logs.",
+        ),
+        ("CONFIG SET timeout 7 port 7000 maxclients 5", "OK"),
+        (
+            "CONFIG GET timeout maxc*",
+            r#"{"maxclients": "5", "timeout": "7"}"#,
+        ),
+        (
+            "CONFIG REWRITE",
+            "-ERR The server is running without a config file",
+        ),
+    ]);
+}
+
+#[test]
+fn a_node_tells_others_where_it_says_it_is() {
+    let mut lone = serving();
+    lone.ask("CONFIG SET cluster-announce-ip 10.1.1.1 cluster-announce-port 8000 cluster-announce-bus-port 18001");
+    let myself = lone.ask("CLUSTER NODES");
+    assert!(myself.contains(" 10.1.1.1:8000@18001 myself"), "{myself}");
+    lone.ask("CONFIG SET cluster-announce-hostname here.example");
+    let myself = lone.ask("CLUSTER NODES");
+    assert!(myself.contains("@18001,here.example myself"), "{myself}");
+}
+
+#[test]
+fn the_file_is_rewritten_by_the_process_and_the_client_told() {
+    let mut config = Config::default();
+    config.host.config_file = Some("/etc/redis.conf".into());
+    let mut lone = serving_with(config);
+    assert_eq!(lone.ask("CONFIG REWRITE"), "");
+    assert!(
+        lone.actions
+            .contains(&Action::RewriteConfig { client: ALICE })
+    );
+    for (result, said) in [
+        (ConfigRewrite::Done, "OK"),
+        (
+            ConfigRewrite::Failed("Permission denied".into()),
+            "-ERR Rewriting config file: Permission denied",
+        ),
+    ] {
+        lone.actions.clear();
+        lone.give(Input::ConfigRewritten {
+            client: ALICE,
+            result,
+        });
+        lone.end_turn();
+        assert_eq!(lone.said_to(ALICE), [said]);
+    }
 }
