@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 
-use super::memory::{COLLECTION_BYTES, TABLE_BYTES, heap_bytes, more_room};
+use super::memory::{COLLECTION_BYTES, TABLE_BYTES, heap_bytes, more_room, with_room};
 use super::value::{Encoding, Limits};
 use crate::word::Word;
 
@@ -158,11 +158,12 @@ impl Hash {
 
     /// What it takes, bytes.
     pub(super) fn heap_bytes(&self) -> usize {
-        let each = match &self.held {
-            Held::Small(_) => 2 * size_of::<Word>(),
-            Held::Large(_) => 2 * size_of::<Word>() + TABLE_BYTES,
+        let pair = 2 * size_of::<Word>();
+        let pairs = match &self.held {
+            Held::Small(pairs) => with_room(pairs.len() * pair),
+            Held::Large(table) => table.len() * (pair + TABLE_BYTES),
         };
-        COLLECTION_BYTES + self.len() * each + self.words_bytes
+        COLLECTION_BYTES + pairs + self.words_bytes
     }
 
     fn enlarge(&mut self) {

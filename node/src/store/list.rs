@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::memory::{COLLECTION_BYTES, heap_bytes, more_room};
+use super::memory::{COLLECTION_BYTES, heap_bytes, more_room, with_room};
 use crate::word::Word;
 
 /// A list of words, quick at both ends and at any place.
@@ -140,7 +140,7 @@ impl List {
 
     /// What it takes, bytes.
     pub(super) fn heap_bytes(&self) -> usize {
-        COLLECTION_BYTES + self.len() * size_of::<Word>() + self.words_bytes
+        COLLECTION_BYTES + with_room(self.len() * size_of::<Word>()) + self.words_bytes
     }
 
     fn make_room(&mut self, item: &Word) {

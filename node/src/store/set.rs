@@ -3,7 +3,7 @@
 use indexmap::IndexSet;
 use rustc_hash::FxBuildHasher;
 
-use super::memory::{COLLECTION_BYTES, TABLE_BYTES, heap_bytes, more_room};
+use super::memory::{COLLECTION_BYTES, TABLE_BYTES, heap_bytes, more_room, with_room};
 use super::value::{Encoding, Limits};
 use crate::wire::resp::string_to_i64;
 use crate::word::Word;
@@ -178,11 +178,11 @@ impl Set {
 
     /// What it takes, bytes.
     pub(super) fn heap_bytes(&self) -> usize {
-        let each = match &self.held {
-            Held::Integers(_) => size_of::<i64>(),
-            Held::Words(_) => size_of::<Word>() + TABLE_BYTES,
+        let members = match &self.held {
+            Held::Integers(numbers) => with_room(numbers.len() * size_of::<i64>()),
+            Held::Words(words) => words.len() * (size_of::<Word>() + TABLE_BYTES),
         };
-        COLLECTION_BYTES + self.len() * each + self.words_bytes
+        COLLECTION_BYTES + members + self.words_bytes
     }
 
     fn enlarge(&mut self) {

@@ -6,7 +6,7 @@ use std::ops::Range;
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 
-use super::memory::{COLLECTION_BYTES, TABLE_BYTES, heap_bytes, more_room};
+use super::memory::{COLLECTION_BYTES, TABLE_BYTES, heap_bytes, more_room, with_room};
 use super::ranked::{self, Ranked};
 use super::value::{Encoding, Limits};
 use crate::word::Word;
@@ -261,11 +261,13 @@ impl SortedSet {
 
     /// What it takes, bytes.
     pub(super) fn heap_bytes(&self) -> usize {
-        let each = match &self.held {
-            Held::Small(_) => size_of::<Scored>(),
-            Held::Large { .. } => 2 * size_of::<Scored>() + TREE_BYTES + TABLE_BYTES,
+        let members = match &self.held {
+            Held::Small(items) => with_room(items.len() * size_of::<Scored>()),
+            Held::Large { order, .. } => {
+                order.len() * (2 * size_of::<Scored>() + TREE_BYTES + TABLE_BYTES)
+            }
         };
-        COLLECTION_BYTES + self.len() * each + self.words_bytes
+        COLLECTION_BYTES + members + self.words_bytes
     }
 
     fn enlarge(&mut self) {
