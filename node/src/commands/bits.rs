@@ -83,7 +83,11 @@ fn setbit(call: &mut Call<'_>) -> Outcome {
         .transpose()?
         .unwrap_or_default();
     let was_on = old.get(byte).is_some_and(|held| held >> bit & 1 == 1);
-    if place.is_some() && byte < old.len() && was_on == on {
+    if let Some(place) = place
+        && byte < old.len()
+        && was_on == on
+    {
+        call.node.store.set_made(place, Made::InPlace);
         return Ok(Reply::Integer(i64::from(was_on)));
     }
     let mut new = old.to_vec();

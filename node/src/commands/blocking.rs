@@ -2,7 +2,7 @@
 
 use super::call::{self, Call, Done};
 use super::error::{CommandError, Outcome};
-use super::number::float;
+use super::number::Extended;
 use super::redirect;
 use super::{lists, sorted_sets};
 use crate::clients;
@@ -74,9 +74,11 @@ impl Awaited {
 /// When a wait of so many seconds, with decimals, ends; `None`: never
 /// (`getTimeoutFromObjectOrReply`).
 pub(super) fn deadline(call: &Call<'_>, place: usize) -> Result<Option<WallMillis>, CommandError> {
-    let seconds = float(call.word(place)).ok_or(CommandError::fixed(
-        "ERR timeout is not a float or out of range",
-    ))?;
+    let seconds = Extended::read(call.word(place))
+        .map(Extended::to_double)
+        .ok_or(CommandError::fixed(
+            "ERR timeout is not a float or out of range",
+        ))?;
     // What is too long for the clock is, as C's conversion has it, negative.
     let millis = (seconds * 1000.0).ceil();
     if millis < 0.0 || millis >= i64::MAX as f64 {

@@ -55,6 +55,16 @@ impl Extended {
         Some(Self(if negative { -value } else { value }))
     }
 
+    /// The nearest double; what is too great for one is infinite, what is too small the least.
+    pub(super) fn to_double(self) -> f64 {
+        let text = format!("{:.20}", self.0);
+        let value: f64 = text.trim().parse().unwrap_or(f64::INFINITY);
+        if value == 0.0 && !self.0.is_zero() {
+            return f64::MIN_POSITIVE.copysign(value);
+        }
+        value
+    }
+
     pub(super) fn is_finite(self) -> bool {
         self.0.is_finite()
     }
@@ -224,6 +234,11 @@ mod tests {
             let read = |text: &str| Extended::read(text.as_bytes()).unwrap();
             (read(a) + read(b)).to_string()
         };
+        let double = |text: &str| Extended::read(text.as_bytes()).unwrap().to_double();
+        assert_eq!(double("0.25"), 0.25);
+        assert_eq!(double("-1e400"), f64::NEG_INFINITY);
+        assert_eq!(double("inf"), f64::INFINITY);
+        assert_eq!(double("-1e-400"), -f64::MIN_POSITIVE);
         assert_eq!(sum("0.1", "0.2"), "0.3");
         assert_eq!(sum("10.50", "0.1"), "10.6");
         assert_eq!(sum("5.0e3", "2.0e2"), "5200");

@@ -1,6 +1,7 @@
 //! Unions, intersections and differences of sorted sets, and of sets whose members all score 1
 //! (`zunionInterDiffGenericCommand`).
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -291,8 +292,13 @@ fn result(call: &Call<'_>, members: Vec<(Word, f64)>) -> SortedSet {
 fn tell(call: &mut Call<'_>, algebra: Algebra) -> Outcome {
     let wanted = wanted(call, algebra, 1, false)?;
     let with_scores = wanted.with_scores;
-    let result = result(call, put_together(algebra, wanted));
-    let members = result.iter().map(|(member, score)| (member.clone(), score));
+    let mut members = put_together(algebra, wanted);
+    members.sort_by(|(member, score), (other, other_score)| {
+        let by_score = score.partial_cmp(other_score);
+        by_score
+            .unwrap_or(Ordering::Equal)
+            .then_with(|| member.cmp(other))
+    });
     Ok(members_reply(members, with_scores, call.speaks_resp3()))
 }
 

@@ -12,6 +12,7 @@
     reason = "a test fails by panicking, and says what it leaves out"
 )]
 
+mod answers;
 mod figures;
 mod guides;
 mod load;
@@ -37,7 +38,7 @@ fn main() -> ExitCode {
     // Clusters that share two cores would mistake each other's load for failures.
     arguments.test_threads.get_or_insert(1);
     let tools = Tools::find();
-    let tests = [guides::TESTS, mixed::TESTS, load::TESTS]
+    let tests = [guides::TESTS, mixed::TESTS, load::TESTS, answers::TESTS]
         .into_iter()
         .flatten();
     let mut trials: Vec<Trial> = tests.map(|test| trial(test, &tools)).collect();
