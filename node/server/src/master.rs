@@ -2,6 +2,7 @@
 //! stream (`syncWithMaster`, `readSyncBulkPayload`).
 
 use bytes::{Buf, BytesMut};
+use redrill_node::store::Limits;
 use redrill_node::wire::rdb::{RdbError, RdbFault};
 use redrill_node::wire::resp::{RequestDecoder, decode_reply};
 use redrill_node::wire::{rdb, resp};
@@ -11,13 +12,12 @@ use redrill_node::{FromMaster, ReplicationId, Reply, Snapshot, SnapshotMark};
 const MAX_LINE_LEN: usize = 1024;
 
 /// What a master sends, by how far the connection has come.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) enum MasterStream {
     /// Answers to the handshake's commands, one reply each.
-    #[default]
-    Handshake,
+    Handshake(Limits),
     /// After `+FULLRESYNC`: empty lines while the master prepares the snapshot, then its length.
-    SnapshotLen,
+    SnapshotLen(Limits),
     /// The snapshot.
     Snapshot(Box<Incoming>),
     /// The stream of commands.
@@ -58,6 +58,12 @@ pub(crate) enum MasterError {
 }
 
 impl MasterStream {
+    /// A connection over which nothing came yet. Collections of a snapshot are compact within
+    /// these limits.
+    pub(crate) const fn new(limits: Limits) -> Self {
+        Self::Handshake(limits)
+    }
+
     /// Takes the next thing off the front of `input`; `None` until it has arrived whole.
     ///
     /// # Errors
@@ -65,13 +71,17 @@ impl MasterStream {
     pub(crate) fn next(&mut self, input: &mut BytesMut) -> Result<Option<FromMaster>, MasterError> {
         loop {
             match self {
-                Self::Handshake => return self.handshake(input),
-                Self::SnapshotLen => {
+                Self::Handshake(limits) => {
+                    let limits = *limits;
+                    return self.handshake(limits, input);
+                }
+                Self::SnapshotLen(limits) => {
+                    let limits = *limits;
                     let Some(end) = snapshot_end(input)? else {
                         return Ok(None);
                     };
                     *self = Self::Snapshot(Box::new(Incoming {
-                        decoder: rdb::Decoder::new(),
+                        decoder: rdb::Decoder::new().limits(limits),
                         end,
                         whole: None,
                     }));
@@ -98,11 +108,15 @@ impl MasterStream {
     pub(crate) const fn carries_commands(&self) -> bool {
         match self {
             Self::Commands(_) => true,
-            Self::Handshake | Self::SnapshotLen | Self::Snapshot(_) => false,
+            Self::Handshake(_) | Self::SnapshotLen(_) | Self::Snapshot(_) => false,
         }
     }
 
-    fn handshake(&mut self, input: &mut BytesMut) -> Result<Option<FromMaster>, MasterError> {
+    fn handshake(
+        &mut self,
+        limits: Limits,
+        input: &mut BytesMut,
+    ) -> Result<Option<FromMaster>, MasterError> {
         skip_empty_lines(input);
         if input.is_empty() {
             return Ok(None);
@@ -119,7 +133,7 @@ impl MasterStream {
             Some("FULLRESYNC") => {
                 let (id, offset) = full_resync(words)
                     .ok_or_else(|| MasterError::Psync(line.escape_debug().to_string()))?;
-                *self = Self::SnapshotLen;
+                *self = Self::SnapshotLen(limits);
                 Ok(Some(FromMaster::FullResync { id, offset }))
             }
             Some("CONTINUE") => {
@@ -247,7 +261,7 @@ mod tests {
 
     /// Everything that `bytes` say when they arrive in parts of at most `part` bytes.
     fn events(bytes: &[u8], part: usize) -> Result<Vec<FromMaster>, MasterError> {
-        let mut stream = MasterStream::default();
+        let mut stream = MasterStream::new(Limits::DEFAULT);
         let mut input = BytesMut::new();
         let mut events = Vec::new();
         for part in bytes.chunks(part) {

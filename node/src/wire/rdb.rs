@@ -21,7 +21,7 @@ mod zipmap;
 
 use crate::ids::ReplicationId;
 
-pub use decode::{Decoder, Rdb, decode, read};
+pub use decode::{Decoder, Rdb, decode, read, read_within};
 pub use encode::{Encoder, encode, encode_with};
 pub use error::{RdbError, RdbFault};
 pub use payload::{PayloadError, dump, restore, verify};

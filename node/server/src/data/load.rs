@@ -105,9 +105,11 @@ impl Data {
             source,
         };
         if let Some(bytes) = self.files.read(&path).map_err(failed)? {
-            let rdb = rdb::read(&bytes).map_err(|source| LoadError::Rdb {
-                what: format!("Fatal error loading the DB, {}", path.display()),
-                source,
+            let rdb = rdb::read_within(&bytes, node.config().limits).map_err(|source| {
+                LoadError::Rdb {
+                    what: format!("Fatal error loading the DB, {}", path.display()),
+                    source,
+                }
             })?;
             let (loaded, expired) = node.load_rdb(now(), &rdb);
             self.notice(format!(
@@ -324,7 +326,7 @@ impl Data {
         } else {
             "Reading RDB base file on AOF loading..."
         });
-        let rdb = rdb::read(bytes).map_err(|source| {
+        let rdb = rdb::read_within(bytes, node.config().limits).map_err(|source| {
             let what = if is_old {
                 format!(
                     "Error reading the RDB preamble of the AOF file {name}, AOF loading aborted"

@@ -207,13 +207,14 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
         let waiting = std::mem::take(waiting);
         let waits_to_leave = !waiting.is_empty();
         let pipe = Pipe::new(stream, Arc::clone(&descriptor.readiness), waiting);
+        let limits = self.control.with_node(|node| node.config().limits);
         let (kind, up) = match owner {
             Owner::Link(link) => (
                 Kind::Link(link, pipe, bus::Decoder::new()),
                 Input::LinkUp { link },
             ),
             Owner::Master => (
-                Kind::Master(pipe, MasterStream::default()),
+                Kind::Master(pipe, MasterStream::new(limits.unwrap_or_default())),
                 Input::Master(FromMaster::Up),
             ),
             // Clients connect to us, never the reverse.

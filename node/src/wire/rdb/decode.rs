@@ -53,7 +53,15 @@ pub fn decode(bytes: &[u8]) -> Result<Snapshot, RdbError> {
 /// # Errors
 /// As [`decode`], but for what follows the snapshot.
 pub fn read(bytes: &[u8]) -> Result<Rdb, RdbError> {
-    let mut decoder = Decoder::new();
+    read_within(bytes, Limits::DEFAULT)
+}
+
+/// As [`read`]; collections are compact within these limits.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_within(bytes: &[u8], limits: Limits) -> Result<Rdb, RdbError> {
+    let mut decoder = Decoder::new().limits(limits);
     decoder.advance(bytes)?;
     decoder.finished.ok_or(RdbError {
         offset: bytes.len(),
