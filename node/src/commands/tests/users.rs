@@ -351,3 +351,72 @@ fn the_file_is_rewritten_by_the_process_and_the_client_told() {
         assert_eq!(lone.said_to(ALICE), [said]);
     }
 }
+
+/// What a replica that knows a password sends to its master, and what it answers to each.
+fn handshake(config: Config, answers: &[Reply]) -> (Lone, Vec<String>) {
+    use crate::action::ToMaster;
+    use crate::input::FromMaster;
+    let mut lone = serving_with(config);
+    lone.become_replica();
+    lone.actions.clear();
+    lone.give(Input::Master(FromMaster::Up));
+    for answer in answers {
+        lone.give(Input::Master(FromMaster::Reply(answer.clone())));
+    }
+    lone.end_turn();
+    let sent = lone.actions.iter().filter_map(|action| match action {
+        Action::ToMaster(ToMaster::Command(command)) => Some(line_of(command)),
+        _ => None,
+    });
+    let sent = sent.collect();
+    (lone, sent)
+}
+
+#[test]
+fn a_replica_says_the_password_of_its_master() {
+    let refused = Reply::error("NOAUTH Authentication required.");
+    let mut config = Config::default();
+    config.set("masterauth", "secret").unwrap();
+    config.set("replica-announce-port", "9000").unwrap();
+    let (_, sent) = handshake(config.clone(), &[refused.clone(), Reply::OK]);
+    assert_eq!(
+        sent[..3],
+        ["PING", "AUTH secret", "REPLCONF listening-port 9000"]
+    );
+    config.set("masteruser", "bob").unwrap();
+    let wrong = Reply::error("WRONGPASS invalid username-password pair or user is disabled.");
+    let (lone, sent) = handshake(config, &[refused, wrong]);
+    assert_eq!(sent, ["PING", "AUTH bob secret"]);
+    assert!(lone.actions.contains(&Action::CloseMaster));
+    let said = lone.actions.iter().any(|action| match action {
+        Action::Log { line, .. } => line.starts_with("Unable to AUTH to MASTER: -WRONGPASS"),
+        _ => false,
+    });
+    assert!(said, "the log tells why");
+}
+
+#[test]
+fn clients_are_killed_by_what_they_are() {
+    let mut lone = serving();
+    lone.ask_as(BOB, "SUBSCRIBE a");
+    lone.ask_as(REPLICA, "MULTI");
+    lone.ask_as(REPLICA, "PING");
+    let list = lone.ask("CLIENT LIST");
+    assert!(
+        list.contains("flags=x db=0 sub=0 psub=0 ssub=0 multi=1"),
+        "{list}"
+    );
+    lone.check(&[
+        ("CLIENT KILL TYPE replica", "0"),
+        ("CLIENT KILL USER nobody", "-ERR No such user 'nobody'"),
+        ("CLIENT KILL LADDR 10.0.0.1:7001", "0"),
+        ("CLIENT KILL TYPE pubsub", "1"),
+    ]);
+    assert!(lone.closed(BOB));
+    assert_eq!(lone.ask("PUBSUB CHANNELS"), "[]");
+    assert_eq!(
+        lone.ask("CLIENT KILL USER default LADDR 10.0.0.1:7000"),
+        "1"
+    );
+    assert!(lone.closed(REPLICA));
+}
