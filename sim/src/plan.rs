@@ -269,6 +269,9 @@ fn config(scenario: &Scenario, place: usize, address: SocketAddr) -> Config {
     config.cron_takes_us = CRON_TAKES_US;
     // Points of `save` are not simulated.
     config.save.clear();
+    // A process that is shut down ends at once.
+    let known = config.set("shutdown-timeout", "0");
+    debug_assert!(known.is_ok(), "a directive of Redis");
     // There is nobody outside a simulated network.
     config.protected_mode = false;
     config.announce_ip = Some(address.ip());

@@ -418,6 +418,35 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_state_file_is_locked_against_a_second_server_also_after_it_was_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let disk = || FileDisk::new(directory.path().join("nodes.conf"));
+        let first = disk();
+        assert!(first.lock().unwrap());
+        assert!(!disk().lock().unwrap());
+        for sync in [true, false] {
+            let saved = first.save(b"new".to_vec(), Replace::Atomic, sync);
+            saved.await.unwrap();
+            assert!(!disk().lock().unwrap());
+        }
+        drop(first);
+        let next = disk();
+        assert!(next.lock().unwrap());
+        assert_eq!(next.load().await.unwrap().unwrap(), b"new");
+    }
+
+    #[test]
+    fn a_state_file_is_written_over_without_more_room_and_without_rest() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("nodes.conf");
+        fs::write(&path, "what was there before").unwrap();
+        for content in ["shorter", "longer than what was there before"] {
+            overwrite(&path, content.as_bytes(), true).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), content);
+        }
+    }
+
+    #[tokio::test]
     async fn a_state_file_that_cannot_be_written_is_an_error() {
         let directory = tempfile::tempdir().unwrap();
         let disk = FileDisk::new(directory.path().join("no such folder/nodes.conf"));

@@ -14,6 +14,7 @@ mod keyspace;
 mod lists;
 mod redirect;
 mod replication;
+mod saving;
 mod sequences;
 mod server;
 mod sets;
