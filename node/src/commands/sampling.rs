@@ -15,6 +15,10 @@ pub(super) enum Sample {
     Any(usize),
 }
 
+/// How many picks one command may ask for where elements may be picked again. Upstream goes on until
+/// the client's buffer is full; here an answer is made as a whole.
+const MAX_REPEATED: usize = 1 << 22;
+
 impl Sample {
     /// Reads a count; a negative one allows repetition.
     pub(super) fn read(call: &Call<'_>, place: usize) -> Result<Self, CommandError> {
@@ -27,6 +31,9 @@ impl Sample {
             )));
         }
         let size = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
+        if count < 0 && size > MAX_REPEATED {
+            return Err(CommandError::fixed("ERR value is out of range"));
+        }
         Ok(if count < 0 {
             Self::Any(size)
         } else {

@@ -93,6 +93,10 @@ fn members_are_drawn_and_taken() {
         ("SADD s 1 2 3", "3"),
         ("SRANDMEMBER s 9", r#"["1", "2", "3"]"#),
         ("SRANDMEMBER s 1 2", "-ERR syntax error"),
+        (
+            "SRANDMEMBER s -9223372036854775807",
+            "-ERR value is out of range",
+        ),
         ("SPOP s -1", "-ERR value is out of range, must be positive"),
         ("SPOP s 1 2", "-ERR syntax error"),
         ("SPOP s 0", "~[]"),
