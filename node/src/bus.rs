@@ -214,6 +214,7 @@ fn ping_like(
 
 /// Role, slots, epoch and gossip of a member.
 fn take_in_member(node: &mut Node, link: LinkId, sender: PeerIndex, header: &Header, ping: &Ping) {
+    let was_replica = node.cluster[sender].is_replica();
     match header.replica_of {
         None => membership::set_master(node, sender),
         Some(master) => {
@@ -221,7 +222,7 @@ fn take_in_member(node: &mut Node, link: LinkId, sender: PeerIndex, header: &Hea
             membership::set_replica(node, sender, master);
         }
     }
-    slots::take_in_header(node, sender, header);
+    slots::take_in_header(node, sender, was_replica, header);
     epoch::resolve_collision(node, sender, header.config_epoch);
     // The link may have been closed meanwhile; upstream then reads freed memory, we look again.
     let teller = node

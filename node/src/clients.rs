@@ -44,7 +44,9 @@ pub(crate) use self::subscriptions::{
     Subscriptions, Topic, deliver, forget_all, leave_slots, publish, subscribe, unsubscribe,
     unsubscribe_all,
 };
-pub(crate) use self::wait::{Wait, note_wait, redirect_blocked, unblock_waiting, wait};
+pub(crate) use self::wait::{
+    Wait, note_wait, redirect_blocked, unblock_waiting, wait, wait_before_running,
+};
 pub(crate) use self::watch::{
     Watchers, after, before, has_expired, touch, touch_all, unwatch_all, watch,
 };
@@ -126,6 +128,8 @@ bitflags::bitflags! {
         const UNAUTHENTICATED = 64;
         /// It sees the commands of all clients.
         const MONITOR = 128;
+        /// The replicas have its command already (`replication_done`).
+        const REPLICATED = 256;
     }
 }
 
@@ -239,7 +243,8 @@ impl Client {
         if self.last_command.is_none_or(|spec| spec.name != "asking") {
             self.flags.remove(ClientFlags::ASKING);
         }
-        self.flags.remove(ClientFlags::REPLY_SKIP);
+        self.flags
+            .remove(ClientFlags::REPLY_SKIP | ClientFlags::REPLICATED);
         if self.flags.contains(ClientFlags::REPLY_SKIP_NEXT) {
             self.flags.remove(ClientFlags::REPLY_SKIP_NEXT);
             self.flags.insert(ClientFlags::REPLY_SKIP);

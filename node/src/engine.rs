@@ -83,13 +83,9 @@ impl Engine {
     /// What it has, that bears on a failover or a drill, and redrill has not.
     #[must_use]
     pub const fn not_modelled(self) -> &'static [&'static str] {
-        const MIGRATIONS: &str =
-            "slot migration states are not replicated (valkey#445, valkey#586)";
         match self {
-            Self::Redis70 | Self::Redis72 => &[],
-            Self::Valkey80 | Self::Valkey81 => &[MIGRATIONS],
+            Self::Redis70 | Self::Redis72 | Self::Valkey80 | Self::Valkey81 => &[],
             Self::Valkey90 => &[
-                MIGRATIONS,
                 "there is no CLUSTER MIGRATESLOTS: atomic slot migration (valkey#1949) is missing",
             ],
         }
@@ -129,6 +125,16 @@ pub enum Quirk {
     OnlyVotersMarkFail,
     /// The config epoch of a node is taken from its header only if it is a master.
     EpochFromMastersOnly,
+    /// `CLUSTER SETSLOT` runs on the replicas before it runs on the master, which waits for them as
+    /// long as `TIMEOUT` says (2 s).
+    ReplicatesSetSlot,
+    /// A full resync carries the slots that are on their way.
+    SyncsOpenSlots,
+    /// The two ends of a slot's way are found again after a failover of either, and what a master
+    /// missed of its end is made up for.
+    MendsOpenSlots,
+    /// A replica sends its readers on with ASK and TRYAGAIN as its master does.
+    ReplicasAsk,
     /// A candidate that hears another master claim its epoch or a higher one begins anew at once
     /// instead of waiting for the retry time.
     ClaimResetsElection,
@@ -159,6 +165,10 @@ impl Quirk {
         Self::EmptyShardFailsOver,
         Self::OnlyVotersMarkFail,
         Self::EpochFromMastersOnly,
+        Self::ReplicatesSetSlot,
+        Self::SyncsOpenSlots,
+        Self::MendsOpenSlots,
+        Self::ReplicasAsk,
         Self::ClaimResetsElection,
         Self::FailedMasterRank,
         Self::NoVoteGuard,
@@ -180,6 +190,10 @@ impl Quirk {
             Self::EmptyShardFailsOver => "empty-shard-fails-over",
             Self::OnlyVotersMarkFail => "only-voters-mark-fail",
             Self::EpochFromMastersOnly => "epoch-from-masters-only",
+            Self::ReplicatesSetSlot => "replicates-setslot",
+            Self::SyncsOpenSlots => "syncs-open-slots",
+            Self::MendsOpenSlots => "mends-open-slots",
+            Self::ReplicasAsk => "replicas-ask",
             Self::ClaimResetsElection => "claim-resets-election",
             Self::FailedMasterRank => "failed-master-rank",
             Self::NoVoteGuard => "no-vote-guard",
@@ -199,7 +213,11 @@ impl Quirk {
             | Self::NewMasterResetsElection
             | Self::EmptyShardFailsOver
             | Self::OnlyVotersMarkFail
-            | Self::EpochFromMastersOnly => Engine::Valkey80,
+            | Self::EpochFromMastersOnly
+            | Self::ReplicatesSetSlot
+            | Self::SyncsOpenSlots
+            | Self::MendsOpenSlots
+            | Self::ReplicasAsk => Engine::Valkey80,
             Self::ClaimResetsElection
             | Self::FailedMasterRank
             | Self::NoVoteGuard
@@ -221,6 +239,10 @@ impl Quirk {
             Self::EmptyShardFailsOver => "valkey#445, clusterHandleReplicaFailover",
             Self::OnlyVotersMarkFail => "valkey#634, markNodeAsFailingIfNeeded",
             Self::EpochFromMastersOnly => "valkey#754, clusterProcessPacket",
+            Self::ReplicatesSetSlot => "valkey#445 and valkey#981, clusterCommandSetSlot",
+            Self::SyncsOpenSlots => "valkey#586, clusterEncodeOpenSlotsAuxField",
+            Self::MendsOpenSlots => "valkey#445, clusterUpdateSlotsConfigWith",
+            Self::ReplicasAsk => "valkey#495, getNodeByQuery",
             Self::ClaimResetsElection => "valkey#1009 and valkey#1339, clusterProcessPacket",
             Self::FailedMasterRank => "valkey#1018, clusterGetFailedPrimaryRank",
             Self::NoVoteGuard => "valkey#1305 and valkey#1356, clusterSendFailoverAuthIfNeeded",

@@ -186,13 +186,15 @@ pub enum FromMaster {
 }
 
 /// A whole keyspace at one offset.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Default, Debug)]
 pub struct Snapshot {
     /// Its entries. Shared between the master that made it and the replicas that load it.
     pub entries: std::sync::Arc<Vec<SnapshotEntry>>,
     /// A running digest of the stream up to the snapshot's offset, for the checkers; 0 if the
     /// snapshot came from a master that does not tell (a real Redis).
     pub stream_digest: u64,
+    /// Slots that are on their way, for a replica; never in a file.
+    pub open_slots: Vec<(crate::slot::Slot, crate::fact::SlotMigration)>,
 }
 
 /// One key of a [`Snapshot`].

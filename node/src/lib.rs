@@ -29,6 +29,7 @@ mod message;
 mod migration;
 mod node;
 pub mod nodes_conf;
+mod open_slots;
 mod persistence;
 mod random;
 mod replication;

@@ -4,18 +4,24 @@ use std::sync::Arc;
 
 use crate::clients;
 use crate::cluster::{MYSELF, PeerIndex};
-use crate::engine::Bug;
+use crate::engine::{Bug, Quirk};
 use crate::fact::{EpochChange, Fact, RoleChange, SlotChange, SlotMigration};
 use crate::gossip::{self, Audience};
 use crate::ids::NodeId;
 use crate::message::{Body, Header, NodeFlags};
 use crate::node::Node;
+use crate::open_slots::{self, Claim};
 use crate::slot::{Slot, SlotSet};
 use crate::{epoch, membership, replication};
 
 /// Compares the slots a member's header claims with what is known, takes them in, and tells the
-/// member if it is behind.
-pub(crate) fn take_in_header(node: &mut Node, sender: PeerIndex, header: &Header) {
+/// member if it is behind. `was_replica`: it spoke as a replica until now.
+pub(crate) fn take_in_header(
+    node: &mut Node,
+    sender: PeerIndex,
+    was_replica: bool,
+    header: &Header,
+) {
     let peer = &node.cluster[sender];
     let master = if peer.is_master() {
         Some(sender)
@@ -23,11 +29,13 @@ pub(crate) fn take_in_header(node: &mut Node, sender: PeerIndex, header: &Header
         peer.replica_of
     };
     let Some(master) = master else { return };
+    // A new master of a shard without slots is news too.
+    let is_promoted = was_replica && master == sender && node.has_quirk(Quirk::MendsOpenSlots);
     let known = &node.cluster[master].slots;
-    if Arc::ptr_eq(known, &header.slots) {
+    if Arc::ptr_eq(known, &header.slots) && !is_promoted {
         return;
     }
-    if known == &header.slots {
+    if known == &header.slots && !is_promoted {
         // So that the next message is compared by its address.
         node.cluster[master].slots = Arc::clone(&header.slots);
         return;
@@ -72,6 +80,8 @@ fn claim(node: &mut Node, claimant: PeerIndex, claimed_epoch: u64, slots: &Arc<S
         myself.replica_of
     };
     let any_epoch = node.has_bug(Bug::RebindsToOlderEpoch);
+    let mends = node.has_quirk(Quirk::MendsOpenSlots);
+    let in_my_shard = mends && open_slots::share_shard(node, claimant, MYSELF);
     let (mut gained, mut dirty) = (SlotSet::new(), SlotSet::new());
     let mut taken_from_my_shard = 0_usize;
     for slot in slots.iter() {
@@ -80,7 +90,7 @@ fn claim(node: &mut Node, claimant: PeerIndex, claimed_epoch: u64, slots: &Arc<S
             node.cluster.unclaimed_by_owner.remove(slot);
             continue;
         }
-        if node.cluster.importing.contains_key(&slot) {
+        if !mends && node.cluster.importing.contains_key(&slot) {
             continue;
         }
         let outranked = owner.is_none_or(|owner| node.cluster[owner].config_epoch < claimed_epoch);
@@ -103,6 +113,15 @@ fn claim(node: &mut Node, claimant: PeerIndex, claimed_epoch: u64, slots: &Arc<S
     for slot in unclaimed {
         node.cluster.unclaimed_by_owner.insert(slot);
     }
+    let missed = open_slots::mend(
+        node,
+        Claim {
+            claimant,
+            epoch: claimed_epoch,
+            slots,
+            gained: &gained,
+        },
+    );
     if !gained.is_empty() {
         give(
             node,
@@ -115,10 +134,22 @@ fn claim(node: &mut Node, claimant: PeerIndex, claimed_epoch: u64, slots: &Arc<S
         node.update_state_later();
         node.save_config(true);
     }
-    let lost_everything = taken_from_my_shard > 0
-        && my_shard.is_some_and(|shard| node.cluster[shard].slots.is_empty());
-    let whole_shard_moved = slots.len() == taken_from_my_shard;
-    if lost_everything && (node.config.cluster_allow_replica_migration || whole_shard_moved) {
+    open_slots::finish(node, &missed);
+    let has_nothing = my_shard.is_some_and(|shard| node.cluster[shard].slots.is_empty());
+    let lost_everything = taken_from_my_shard > 0 && has_nothing;
+    let failed_over = if mends {
+        in_my_shard
+    } else {
+        slots.len() == taken_from_my_shard
+    };
+    // Nobody takes slots from a shard that has none: its new master is known by its epoch.
+    let replaced = in_my_shard
+        && has_nothing
+        && slots.is_empty()
+        && node.cluster.myself().replica_of != Some(claimant)
+        && my_shard.is_some_and(|shard| node.cluster[shard].config_epoch < claimed_epoch);
+    let may_follow = node.config.cluster_allow_replica_migration || failed_over;
+    if (lost_everything && may_follow) || replaced {
         replication::follow(node, claimant, RoleChange::SlotsTaken);
         node.update_state_later();
         node.save_config(true);
@@ -246,11 +277,13 @@ pub(crate) fn assign(node: &mut Node, slot: Slot, owner: PeerIndex) {
     if node.store.count_in_slot(slot) == 0 {
         node.cluster.migrating.remove(&slot);
     }
-    let was_mine = node.cluster.owner(slot) == Some(MYSELF);
+    // A replica that has this from its master's stream does as its master will.
+    let my_shard = node.cluster.myself().replica_of.unwrap_or(MYSELF);
+    let was_mine = node.cluster.owner(slot) == Some(my_shard);
     let set: SlotSet = [slot].into_iter().collect();
     let owner_epoch = node.cluster[owner].config_epoch;
     give(node, &set, Some(owner), owner_epoch, SlotChange::SetSlot);
-    let lost_last_slot = was_mine && owner != MYSELF && node.cluster.myself().slots.is_empty();
+    let lost_last_slot = was_mine && owner != my_shard && node.cluster[my_shard].slots.is_empty();
     if lost_last_slot && node.config.cluster_allow_replica_migration {
         replication::follow(node, owner, RoleChange::SlotsTaken);
         node.save_config(true);
@@ -259,6 +292,8 @@ pub(crate) fn assign(node: &mut Node, slot: Slot, owner: PeerIndex) {
         epoch::bump(node, EpochChange::Import);
         node.cluster.importing.remove(&slot);
         gossip::broadcast_pong(node, Audience::Everyone);
+    } else if owner == my_shard {
+        node.cluster.importing.remove(&slot);
     }
     node.update_state_later();
     node.save_config(false);

@@ -286,6 +286,7 @@ mod tests {
         Snapshot {
             entries: Arc::new(vec![entry]),
             stream_digest: 7,
+            open_slots: Vec::new(),
         }
     }
 

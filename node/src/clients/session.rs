@@ -23,6 +23,8 @@ pub(crate) struct Session {
     pub(crate) channels: Names,
     pub(crate) patterns: Names,
     pub(crate) shard_channels: Names,
+    /// A command that runs once the replicas have it (`CLIENT_PENDING_COMMAND`).
+    pub(crate) awaits_replicas: Option<CommandLine>,
 }
 
 /// Commands that wait for `EXEC`.

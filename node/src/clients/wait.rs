@@ -1,8 +1,11 @@
-//! `WAIT`: clients that wait for replicas to acknowledge what they wrote.
+//! `WAIT`: clients that wait for replicas to acknowledge what they wrote. So does a command that
+//! runs on the replicas first.
 
-use super::{Blocked, close, key_waits, reply, unblock};
+use super::{Blocked, ClientFlags, Queued, close, key_waits, reply, unblock};
+use crate::commands;
 use crate::fact::Fact;
 use crate::ids::ClientId;
+use crate::input::CommandLine;
 use crate::node::Node;
 use crate::replication;
 use crate::reply::Reply;
@@ -27,6 +30,26 @@ pub(crate) fn wait(node: &mut Node, client: ClientId, wait: Wait) {
     waiting.blocked = Some(Blocked::Wait(wait));
     node.clients.waiting.push_front(client);
     replication::request_acks(node);
+}
+
+/// Blocks a client until enough replicas acknowledged its command, which runs then
+/// (`blockClientForReplicaAck`).
+pub(crate) fn wait_before_running(
+    node: &mut Node,
+    client: ClientId,
+    until: Wait,
+    words: CommandLine,
+) {
+    if let Some(waiting) = node.clients.table.get_mut(&client) {
+        waiting.session_mut().awaits_replicas = Some(words);
+        wait(node, client, until);
+    }
+}
+
+/// The command that a client wants run once replicas acknowledged it; it is over now.
+fn take_awaiting(node: &mut Node, client: ClientId) -> Option<CommandLine> {
+    let client = node.clients.get_mut(client)?;
+    client.session.as_mut()?.awaits_replicas.take()
 }
 
 /// Ends the waits whose time is over, the earliest first (`handleBlockedClientsTimeout`).
@@ -60,7 +83,15 @@ pub(super) fn end_satisfied(node: &mut Node) {
         if counted.is_none() {
             last = Some((wait.offset, replicas));
         }
-        answer(node, client, wait, replicas);
+        let Some(words) = take_awaiting(node, client) else {
+            answer(node, client, wait, replicas);
+            continue;
+        };
+        unblock(node, client);
+        if let Some(client) = node.clients.get_mut(client) {
+            client.flags.insert(ClientFlags::REPLICATED);
+            client.queue.push_front(Queued::Command(words));
+        }
     }
 }
 
@@ -77,6 +108,7 @@ pub(crate) fn unblock_waiting(node: &mut Node, client: ClientId, why: Option<Rep
         .is_some_and(|client| client.waits_for().is_some());
     match why {
         Some(error) if waits => {
+            take_awaiting(node, client);
             reply(node, client, error);
             unblock(node, client);
         }
@@ -109,6 +141,11 @@ pub(crate) fn redirect_blocked(node: &mut Node) {
 fn end(node: &mut Node, client: ClientId) {
     let waiting = node.clients.get(client);
     if let Some(wait) = waiting.and_then(|client| client.waits_for()) {
+        if take_awaiting(node, client).is_some() {
+            unblock(node, client);
+            reply(node, client, commands::no_replicas());
+            return;
+        }
         let replicas = replication::acknowledged_by(node, wait.offset);
         answer(node, client, wait, replicas);
     }

@@ -8,7 +8,7 @@ use super::cluster_slots::{
 };
 use super::cluster_text as text_of;
 use super::error::{CommandError, Outcome, text};
-use super::spec::{Flags, Spec, command, container};
+use super::spec::{Flags, Spec, command, container, quiet_command};
 use crate::cluster::{MYSELF, PeerIndex};
 use crate::engine::Quirk;
 use crate::fact::{EpochChange, FailoverKind};
@@ -144,7 +144,7 @@ const SUBCOMMANDS: &[Spec] = &[
         "Sets a new node's config epoch.",
     ),
     v3(
-        command("cluster|setslot", -4, OPERATOR, set_slot),
+        quiet_command("cluster|setslot", -4, OPERATOR, set_slot),
         "Moves a slot, step by step.",
     ),
     varies(v7(

@@ -274,7 +274,9 @@ fn check(
     }
     let held_back = match node.clients.paused() {
         None => false,
-        Some(PauseKind::Writes) => any.intersects(Flags::WRITE | Flags::MAY_REPLICATE),
+        Some(PauseKind::Writes) => {
+            any.intersects(Flags::WRITE | Flags::MAY_REPLICATE) || cluster_slots::feeds(node, spec)
+        }
         Some(PauseKind::All) => true,
     };
     if held_back && !is_replica {
@@ -320,6 +322,11 @@ fn lost_its_master(node: &Node) -> bool {
             .replication
             .link_state()
             .is_some_and(|state| state != LinkState::Connected)
+}
+
+/// The answer to a command for which there are too few replicas.
+pub(crate) fn no_replicas() -> Reply {
+    CommandError::NO_REPLICAS.into()
 }
 
 /// Runs a command for a client and answers.

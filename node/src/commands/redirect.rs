@@ -9,7 +9,7 @@ use super::spec::{Flags, Spec};
 use crate::clients::{ClientFlags, Transaction};
 use crate::cluster::{MYSELF, Peer, PeerIndex};
 use crate::config::EndpointType;
-use crate::engine::Bug;
+use crate::engine::{Bug, Quirk};
 use crate::node::Node;
 use crate::nodes_conf::ip_text;
 use crate::slot::{Slot, key_slot};
@@ -130,7 +130,8 @@ fn served_here<'a>(
     commands: impl Iterator<Item = (&'a Spec, &'a [Word])>,
 ) -> Result<(), Redirection> {
     let is_shard_channel = subject.own.contains(Flags::PUBSUB);
-    let Some(keys) = locate(node, is_shard_channel, commands)? else {
+    let reads = client.contains(ClientFlags::READONLY);
+    let Some(keys) = locate(node, is_shard_channel, reads, commands)? else {
         return Ok(());
     };
     let writes = subject.writes;
@@ -146,7 +147,8 @@ fn served_here<'a>(
         }
     }
     // Between the two nodes of a slot on its way, keys move freely.
-    if (keys.migrating.is_some() || keys.importing) && subject.is_migrate {
+    let is_open = keys.migrating.is_some() || keys.importing;
+    if is_open && subject.is_migrate && node.cluster.myself().is_master() {
         return Ok(());
     }
     if let Some(target) = keys.migrating
@@ -181,9 +183,17 @@ fn served_here<'a>(
 fn locate<'a>(
     node: &Node,
     are_channels: bool,
+    reads: bool,
     commands: impl Iterator<Item = (&'a Spec, &'a [Word])>,
 ) -> Result<Option<Keys<'a>>, Redirection> {
     let cluster = &node.cluster;
+    let myself = cluster.myself();
+    // Where replicas do not tell of open slots, they do not know of any.
+    let my_shard = match myself.replica_of {
+        Some(master) if node.has_quirk(Quirk::ReplicasAsk) => master,
+        Some(_) | None => MYSELF,
+    };
+    let looks = myself.is_master() || reads;
     let mut located: Option<Keys<'a>> = None;
     for key in commands.flat_map(|(spec, words)| spec.keys_of(words)) {
         let keys = match &mut located {
@@ -199,7 +209,7 @@ fn locate<'a>(
             None => {
                 let slot = key_slot(key);
                 let owner = cluster.owner(slot).ok_or(Redirection::Unserved)?;
-                let migrating = (owner == MYSELF)
+                let migrating = (looks && owner == my_shard)
                     .then(|| cluster.migrating.get(&slot).copied())
                     .flatten();
                 located.insert(Keys {
@@ -208,7 +218,9 @@ fn locate<'a>(
                     owner,
                     several: false,
                     migrating,
-                    importing: migrating.is_none() && cluster.importing.contains_key(&slot),
+                    importing: looks
+                        && migrating.is_none()
+                        && cluster.importing.contains_key(&slot),
                     present: 0,
                     missing: 0,
                 })

@@ -647,6 +647,7 @@ impl crate::replication::Replication {
         Snapshot {
             entries: store.snapshot(),
             stream_digest: self.stream_digest(),
+            open_slots: Vec::new(),
         }
     }
 }

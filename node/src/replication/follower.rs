@@ -9,12 +9,13 @@ use super::source;
 use crate::action::{Action, ToMaster};
 use crate::clients;
 use crate::commands;
-use crate::engine::Bug;
+use crate::engine::{Bug, Quirk};
 use crate::fact::Fact;
 use crate::ids::ReplicationId;
 use crate::input::{CommandLine, FromMaster, Snapshot};
 use crate::log_words::LogLevel;
 use crate::node::Node;
+use crate::open_slots;
 use crate::persistence;
 use crate::reply::Reply;
 
@@ -166,6 +167,10 @@ fn introduce(node: &mut Node) {
         answers += 1;
     }
     send(node, &["REPLCONF", "capa", "eof", "capa", "psync2"]);
+    if node.has_quirk(Quirk::ReplicatesSetSlot) {
+        send(node, &["REPLCONF", "version", node.config.engine.version()]);
+        answers += 1;
+    }
     set_state(node, LinkState::Introduced(answers));
 }
 
@@ -222,6 +227,7 @@ fn load(node: &mut Node, snapshot: &Snapshot) {
     replication.digest = snapshot.stream_digest;
     replication.has_history = true;
     replication.backlog = Some(Backlog::new(offset, node.config.repl_backlog_size_bytes));
+    open_slots::take_in(node, &snapshot.open_slots);
     connected(node);
     send_ack(node);
     let keys = node.store.len() as u64;

@@ -24,13 +24,15 @@ use crate::manual_failover;
 use crate::membership;
 use crate::message::NodeFlags;
 use crate::node::Node;
+use crate::open_slots;
 use crate::word::Word;
 
 use self::backlog::Backlog;
 pub(crate) use self::follower::{LinkState, from_master};
 pub(crate) use self::source::{
     Replica, ReplicaState, acknowledged_by, ask_for_acks_now, begin_transaction, end_transaction,
-    good_replicas, propagate, psync, replconf, replica_closed, request_acks,
+    feed_replicas, good_replicas, propagate, psync, replconf, replica_closed, request_acks,
+    set_slot_takers,
 };
 
 /// What a node knows of its replication stream.
@@ -237,6 +239,14 @@ pub(crate) fn replicate(node: &mut Node, master: PeerIndex) {
 
 /// Makes this node a replica of `master` (`clusterSetMaster`).
 pub(crate) fn follow(node: &mut Node, master: PeerIndex, why: RoleChange) {
+    // The shard goes on with its open slots under its new master; another's are another matter.
+    let mends = node.has_quirk(Quirk::MendsOpenSlots);
+    let keeps_open_slots =
+        why == RoleChange::SlotsTaken && open_slots::share_shard(node, master, MYSELF);
+    if mends && !keeps_open_slots {
+        node.cluster.migrating.clear();
+        node.cluster.importing.clear();
+    }
     let myself = node.cluster.myself();
     if myself.is_master() {
         let myself = node.cluster.myself_mut();
@@ -245,8 +255,10 @@ pub(crate) fn follow(node: &mut Node, master: PeerIndex, why: RoleChange) {
             .remove(NodeFlags::MASTER | NodeFlags::MIGRATE_TO);
         myself.flags |= NodeFlags::REPLICA;
         node.cluster.topology += 1;
-        node.cluster.migrating.clear();
-        node.cluster.importing.clear();
+        if !mends {
+            node.cluster.migrating.clear();
+            node.cluster.importing.clear();
+        }
     } else if let Some(old) = myself.replica_of {
         membership::remove_replica(node, old, MYSELF);
     }

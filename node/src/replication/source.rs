@@ -8,10 +8,12 @@ use super::backlog::Backlog;
 use super::{LinkState, Replication, advance};
 use crate::action::{Action, SnapshotMark, ToReplica};
 use crate::clients;
+use crate::engine::Quirk;
 use crate::fact::Fact;
 use crate::ids::{ClientId, ReplicationId};
 use crate::input::{CommandLine, Snapshot};
 use crate::node::Node;
+use crate::open_slots;
 use crate::persistence;
 use crate::reply::Reply;
 use crate::wire::resp::command_len;
@@ -33,6 +35,8 @@ pub(crate) struct Replica {
     /// Whether the stream waits for its first acknowledgement
     /// (`repl_start_cmd_stream_on_ack`).
     is_held: bool,
+    /// Whether its version takes `CLUSTER SETSLOT` from the stream.
+    takes_set_slot: bool,
 }
 
 /// How far a replica's synchronization has come.
@@ -56,6 +60,7 @@ impl Replica {
             acknowledged_s: 0,
             takes_mark: false,
             is_held: false,
+            takes_set_slot: false,
         }
     }
 
@@ -110,7 +115,7 @@ pub(crate) fn end_transaction(node: &mut Node) {
 }
 
 /// Feeds a command to the stream alone (`replicationFeedSlaves`).
-pub(super) fn feed_replicas(node: &mut Node, command: impl Into<CommandLine>) {
+pub(crate) fn feed_replicas(node: &mut Node, command: impl Into<CommandLine>) {
     let replication = &mut node.replication;
     let nobody_listens =
         replication.backlog.is_none() && !replication.replicas.values().any(Replica::is_attached);
@@ -285,6 +290,7 @@ fn send_snapshot(node: &mut Node, client: ClientId) {
     let snapshot = Snapshot {
         entries: node.store.snapshot(),
         stream_digest,
+        open_slots: open_slots::synced(node),
     };
     let is_diskless = node.config.repl_diskless_sync;
     let mut mark = None;
@@ -306,6 +312,17 @@ fn send_snapshot(node: &mut Node, client: ClientId) {
         },
     });
     attached(node, client, true);
+}
+
+/// The last major version whose replicas refuse `CLUSTER SETSLOT` (7.2.255).
+const LAST_WITHOUT_SET_SLOT: u32 = 7;
+
+/// Number of replicas that follow the stream and take `CLUSTER SETSLOT` from it.
+pub(crate) fn set_slot_takers(node: &Node) -> usize {
+    let replicas = node.replication.replicas.values();
+    replicas
+        .filter(|replica| replica.state == ReplicaState::Online && replica.takes_set_slot)
+        .count()
 }
 
 /// Something that no snapshot holds but by a chance that never comes.
@@ -352,6 +369,11 @@ pub(crate) fn replconf(node: &mut Node, client: ClientId, arguments: &[Word]) ->
             // Other abilities are of no use here.
             b"capa" => introduce(node, client).takes_mark |= value.eq_ignore_ascii_case(b"eof"),
             b"rdb-only" => {}
+            b"version" if node.has_quirk(Quirk::ReplicatesSetSlot) => {
+                let major = text.split('.').next().and_then(|major| major.parse().ok());
+                let takes_set_slot = major.is_some_and(|major: u32| major > LAST_WITHOUT_SET_SLOT);
+                introduce(node, client).takes_set_slot = takes_set_slot;
+            }
             b"ack" => {
                 acknowledge(node, client, &text);
                 return None;

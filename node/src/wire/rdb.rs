@@ -69,3 +69,6 @@ mod opcode {
 
 /// The aux field that carries [`crate::Snapshot::stream_digest`]. Other servers pass it over.
 const DIGEST: &[u8] = b"redrill-stream-digest";
+
+/// The aux field of Valkey 8.0 and later that carries [`crate::Snapshot::open_slots`].
+const OPEN_SLOTS: &[u8] = b"cluster-slot-states";

@@ -275,6 +275,12 @@ impl Cluster {
 
     /// Sends a command to a node on a connection of its own and returns the answer.
     pub fn command(&mut self, host: usize, line: &str) -> Reply {
+        self.commands(host, &[line]).pop().unwrap_or(Reply::Nil)
+    }
+
+    /// Sends commands to a node on a connection of their own and returns the answers they got at
+    /// once.
+    pub fn commands(&mut self, host: usize, lines: &[&str]) -> Vec<Reply> {
         let client = ClientId(1_000_000 + self.take_id());
         let peer = SocketAddr::new(ip(200), 50_000);
         let local = ip(host);
@@ -284,23 +290,22 @@ impl Cluster {
             local,
         };
         self.turn(host, What::Input(accepted));
-        let command: Vec<Word> = line
-            .split(' ')
-            .map(|word| Word::copy_from_slice(word.as_bytes()))
-            .collect();
-        let wire_len = redrill_node::wire::resp::command_len(&command);
-        self.turn(
-            host,
-            What::Input(Input::Command {
-                client,
-                command: command.into(),
-                wire_len,
-            }),
-        );
-        self.replies
-            .remove(&(host, client))
-            .and_then(|mut replies| replies.pop())
-            .unwrap_or(Reply::Nil)
+        for line in lines {
+            let words = line
+                .split(' ')
+                .map(|word| Word::copy_from_slice(word.as_bytes()));
+            let command: Vec<Word> = words.collect();
+            let wire_len = redrill_node::wire::resp::command_len(&command);
+            self.turn(
+                host,
+                What::Input(Input::Command {
+                    client,
+                    command: command.into(),
+                    wire_len,
+                }),
+            );
+        }
+        self.replies.remove(&(host, client)).unwrap_or_default()
     }
 
     fn now(&self) -> Now {

@@ -1,7 +1,6 @@
 //! What a start reads (`loadDataFromDisk`, `loadAppendOnlyFiles`).
 
 use std::io;
-use std::sync::Arc;
 
 use redrill_node::wire::aof::{
     AofError, AofFault, AofReader, Manifest, ManifestError, RDB_SIGNATURE,
@@ -85,10 +84,7 @@ impl Data {
         self.create_folder()?;
         if self.manifest.is_empty() {
             let empty = Rewrite {
-                snapshot: Snapshot {
-                    entries: Arc::default(),
-                    stream_digest: 0,
-                },
+                snapshot: Snapshot::default(),
                 used_memory_bytes: 0,
                 as_rdb: flag(config, "aof-use-rdb-preamble"),
                 first: false,

@@ -11,9 +11,11 @@ use super::cursor::{Cursor, Halt, failed};
 use super::error::{RdbError, RdbFault};
 use super::object::{ObjectReader, Step};
 use super::types::{TypeCode, unsupported};
-use super::{Aux, DIGEST, READ_VERSION, checksum, module, opcode};
-use crate::ids::ReplicationId;
+use super::{Aux, DIGEST, OPEN_SLOTS, READ_VERSION, checksum, module, opcode};
+use crate::fact::SlotMigration;
+use crate::ids::{NodeId, ReplicationId};
 use crate::input::{Snapshot, SnapshotEntry};
+use crate::slot::{SLOT_COUNT, Slot};
 use crate::store::{Limits, Value};
 use crate::wire::resp::string_to_i64;
 
@@ -104,6 +106,7 @@ struct Body {
     replication_id: Option<ReplicationId>,
     replication_offset: Option<u64>,
     stream_digest: u64,
+    open_slots: Vec<(Slot, SlotMigration)>,
     database: u64,
     /// Of the next key.
     expires_at_ms: Option<i64>,
@@ -349,6 +352,7 @@ impl Body {
                 let text = std::str::from_utf8(value).unwrap_or_default();
                 self.stream_digest = text.parse().unwrap_or(0);
             }
+            OPEN_SLOTS => self.open_slots = open_slots(value).unwrap_or_default(),
             _ => {}
         }
         self.aux.replication = self.replication_id.zip(self.replication_offset);
@@ -359,9 +363,35 @@ impl Body {
             snapshot: Snapshot {
                 entries: Arc::new(self.entries),
                 stream_digest: self.stream_digest,
+                open_slots: self.open_slots,
             },
             aux: self.aux,
             len,
         }
     }
+}
+
+/// Slots that are on their way, as Valkey tells of them; `None` if it does not.
+fn open_slots(text: &[u8]) -> Option<Vec<(Slot, SlotMigration)>> {
+    let text = std::str::from_utf8(text).ok()?;
+    let mut open = Vec::new();
+    for piece in text.split_terminator(',') {
+        let arrow = piece.find(['<', '>'])?;
+        let (slot, node) = piece.split_at(arrow);
+        let slot: Slot = slot.parse().ok()?;
+        if usize::from(slot) >= SLOT_COUNT {
+            return None;
+        }
+        let is_import = node.starts_with('<');
+        let node: NodeId = node[1..].parse().ok()?;
+        open.push((
+            slot,
+            if is_import {
+                SlotMigration::Importing(node)
+            } else {
+                SlotMigration::Migrating(node)
+            },
+        ));
+    }
+    Some(open)
 }

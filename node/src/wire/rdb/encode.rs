@@ -5,7 +5,10 @@ use std::sync::Arc;
 use bytes::{BufMut, BytesMut};
 
 use super::types::TypeCode;
-use super::{Aux, DEFAULT_LIST_FILL, DIGEST, VERSION, checksum, intset, listpack, opcode};
+use super::{
+    Aux, DEFAULT_LIST_FILL, DIGEST, OPEN_SLOTS, VERSION, checksum, intset, listpack, opcode,
+};
+use crate::fact::SlotMigration;
 use crate::input::{Snapshot, SnapshotEntry};
 use crate::store::{Encoding, Hash, List, SortedSet, Value};
 use crate::wire::resp::{double_text, string_to_i64};
@@ -135,6 +138,23 @@ fn put_aux_fields(snapshot: &Snapshot, aux: &Aux, out: &mut BytesMut) {
     if snapshot.stream_digest != 0 {
         put_aux(out, DIGEST, snapshot.stream_digest.to_string().as_bytes());
     }
+    if !snapshot.open_slots.is_empty() {
+        put_aux(out, OPEN_SLOTS, open_slots(snapshot).as_bytes());
+    }
+}
+
+/// Slots that are on their way, as `clusterEncodeOpenSlotsAuxField` tells of them.
+fn open_slots(snapshot: &Snapshot) -> String {
+    let mut text = String::new();
+    for (slot, state) in &snapshot.open_slots {
+        let (arrow, node) = match state {
+            SlotMigration::Importing(source) => ('<', source),
+            SlotMigration::Migrating(target) => ('>', target),
+            SlotMigration::Stable => continue,
+        };
+        text.push_str(&format!("{slot}{arrow}{node},"));
+    }
+    text
 }
 
 fn put_aux(out: &mut BytesMut, name: &[u8], value: &[u8]) {

@@ -2,6 +2,8 @@ mod parts;
 mod payloads;
 mod types;
 
+use crate::fact::SlotMigration;
+use crate::ids::NodeId;
 use std::sync::Arc;
 
 use crate::word::Word;
@@ -27,7 +29,7 @@ fn entry(key: impl Into<Word>, value: impl Into<Word>) -> SnapshotEntry {
 fn snapshot(entries: Vec<SnapshotEntry>) -> Snapshot {
     Snapshot {
         entries: Arc::new(entries),
-        stream_digest: 0,
+        ..Snapshot::default()
     }
 }
 
@@ -229,14 +231,23 @@ pub(super) fn any_entry() -> impl Strategy<Value = SnapshotEntry> {
     })
 }
 
+fn any_open_slot() -> impl Strategy<Value = (crate::Slot, SlotMigration)> {
+    let way = (any::<bool>(), any::<[u8; 20]>()).prop_map(|(comes, node)| match comes {
+        true => SlotMigration::Importing(NodeId(node)),
+        false => SlotMigration::Migrating(NodeId(node)),
+    });
+    (0..16_384_u16, way)
+}
+
 proptest! {
     #[test]
-    fn any_snapshot_comes_back(entries in proptest::collection::vec(any_entry(), 0..8), stream_digest in any::<u64>()) {
+    fn any_snapshot_comes_back(entries in proptest::collection::vec(any_entry(), 0..8), stream_digest in any::<u64>(), open_slots in proptest::collection::vec(any_open_slot(), 0..4)) {
         let mut entries = entries;
         entries.sort_by(|a, b| a.key.cmp(&b.key));
         entries.dedup_by(|a, b| a.key == b.key);
-        let snapshot = Snapshot { entries: Arc::new(entries), stream_digest };
+        let snapshot = Snapshot { entries: Arc::new(entries), stream_digest, open_slots };
         let again = decode(&encoded(&snapshot)).unwrap();
+        prop_assert_eq!(&again.open_slots, &snapshot.open_slots);
         for (entry, before) in again.entries.iter().zip(snapshot.entries.iter()) {
             prop_assert_eq!(entry.value.encoding(), before.value.encoding());
         }

@@ -1,8 +1,6 @@
 //! Files of data of a host: the append-only file and the snapshot, as written and as a loss of
 //! power leaves them.
 
-use std::sync::Arc;
-
 use bytes::BytesMut;
 use redrill_node::wire::aof::AofReader;
 use redrill_node::wire::rdb::{self, Aux, Rdb};
@@ -77,10 +75,7 @@ impl DataFiles {
             node.loaded(now, LoadedFrom::Rdb);
             return;
         }
-        let base = self.base.get_or_insert_with(|| Snapshot {
-            entries: Arc::default(),
-            stream_digest: 0,
-        });
+        let base = self.base.get_or_insert_with(Snapshot::default);
         node.load_base(now, &as_rdb(base, None));
         let mut bytes = BytesMut::new();
         for command in &self.log {
