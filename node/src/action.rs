@@ -139,6 +139,11 @@ pub type SnapshotMark = [u8; 40];
 pub enum ToReplica {
     /// `+FULLRESYNC`, then the snapshot as RDB bytes.
     FullResync {
+        /// Whether `+FULLRESYNC` stands before the snapshot: who asks by `SYNC` gets it alone.
+        announced: bool,
+        /// Whether the connection ends behind it: the client wants no more (`rdb-only`).
+        /// [`Action::CloseClient`] follows, and the snapshot leaves all the same.
+        closes: bool,
         /// History.
         id: ReplicationId,
         /// The offset the snapshot stands at.

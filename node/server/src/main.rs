@@ -25,16 +25,17 @@ fn main() -> Result<()> {
         let _ = io::stdout().lock().write_all(text.as_bytes());
         return Ok(());
     }
+    let is_configured = !words.is_empty();
     let options = Options::parse(words.into_iter())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .into_diagnostic()
         .wrap_err("the runtime cannot be set up")?;
-    runtime.block_on(run(options))
+    runtime.block_on(run(options, is_configured))
 }
 
-async fn run(options: Options) -> Result<()> {
+async fn run(options: Options, is_configured: bool) -> Result<()> {
     let mut seed = [0; 32];
     let mut run_id = [0; 20];
     for random in [&mut seed[..], &mut run_id] {
@@ -61,7 +62,7 @@ async fn run(options: Options) -> Result<()> {
     };
     let pid_file = config.pidfile.as_deref().map(in_dir);
     let log = Rc::new(Log::new(&log_file, config.loglevel, control.clone()));
-    greet(&log, config_file.is_some());
+    greet(&log, is_configured);
     for warning in &warnings {
         log.line(LogLevel::Warning, warning);
     }
@@ -115,7 +116,7 @@ async fn run(options: Options) -> Result<()> {
 }
 
 /// The first lines of a log.
-fn greet(log: &Log, has_config_file: bool) {
+fn greet(log: &Log, is_configured: bool) {
     let pid = std::process::id();
     let version = format!(
         "Redrill version={}, Redis version={}, bits={}, pid={pid}, just started",
@@ -130,7 +131,7 @@ fn greet(log: &Log, has_config_file: bool) {
     log.starting(LogLevel::Warning, &version);
     log.starting(
         LogLevel::Warning,
-        if has_config_file {
+        if is_configured {
             "Configuration loaded"
         } else {
             "Warning: no config file specified, using the default config. In order to specify a \

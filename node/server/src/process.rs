@@ -7,6 +7,7 @@ use miette::{Result, miette};
 use redrill_node::{Config, Host, LogLevel};
 
 use crate::log::Log;
+use redrill_server::os_words;
 
 /// Files a server needs beside its clients' connections (`CONFIG_MIN_RESERVED_FDS`).
 const RESERVED_FILES: u64 = 32;
@@ -89,7 +90,10 @@ pub(crate) fn allow_files(config: &mut Config, log: &Log) -> Result<()> {
         format!(
             "You requested maxclients of {asked} requiring at least {wanted} max file descriptors."
         ),
-        format!("Server can't set maximum open files to {wanted} because of OS error: {error}."),
+        format!(
+            "Server can't set maximum open files to {wanted} because of OS error: {}.",
+            os_words(&error)
+        ),
         format!(
             "Current maximum open files is {best}. maxclients has been reduced to {} to compensate \
              for low ulimit. If you need higher maxclients increase 'ulimit -n'.",

@@ -189,3 +189,53 @@ fn hello_changes_the_version_for_the_replies_that_follow() {
         assert_eq!(raw.rest().await, b"$-1\r\n+OK\r\n", "others keep RESP2");
     });
 }
+
+/// What `SYNC` gets, up to the end of the connection: the snapshot, and what comes behind its
+/// mark.
+async fn snapshot_for(setup: &[&str]) -> (Vec<u8>, Vec<u8>) {
+    let wire = Wire::default();
+    let (host, mut client) = lone_master(&wire).await;
+    for number in 0..2000 {
+        let value = "v".repeat(100);
+        client.ok(&["SET", &format!("key:{number}"), &value]).await;
+    }
+    let mut taker = another_client(&wire, &host).await;
+    for line in setup {
+        taker.send(format!("{line}\r\n").as_bytes()).await;
+        assert_eq!(taker.reply().await, Reply::OK, "{line}");
+    }
+    taker.send(b"SYNC\r\n").await;
+    let sent = taker.rest().await;
+    assert_eq!(client.call(&["PING"]).await, pong());
+    let sent = sent
+        .strip_prefix(b"$EOF:")
+        .expect("a mark and nothing else");
+    let (mark, sent) = (&sent[..40], &sent[42..]);
+    let end = sent.windows(40).position(|part| part == mark).unwrap();
+    (sent[..end].to_vec(), sent[end + 40..].to_vec())
+}
+
+#[test]
+fn who_wants_a_snapshot_alone_gets_all_of_it_and_is_sent_away_behind_it() {
+    simulate(async {
+        let (snapshot, later) = snapshot_for(&["REPLCONF capa eof", "REPLCONF rdb-only 1"]).await;
+        assert!(later.is_empty());
+        let read = redrill_node::wire::rdb::decode(&snapshot).unwrap();
+        assert_eq!(read.entries.len(), 2000);
+    });
+}
+
+#[test]
+fn who_wants_functions_alone_gets_a_snapshot_without_keys() {
+    simulate(async {
+        let (snapshot, later) = snapshot_for(&[
+            "REPLCONF capa eof",
+            "REPLCONF rdb-filter-only functions",
+            "REPLCONF rdb-only 1",
+        ])
+        .await;
+        assert!(later.is_empty());
+        let read = redrill_node::wire::rdb::decode(&snapshot).unwrap();
+        assert!(read.entries.is_empty());
+    });
+}

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 
 use super::call::Call;
 use super::error::{CommandError, Outcome, text};
+use super::objects::shared_by;
 use super::spec::{Flags, Spec, command};
+use super::transfer::payload;
 use crate::action::Action;
 use crate::config::ProtectedAction;
 use crate::log_words::LogLevel;
@@ -64,6 +66,9 @@ fn debug(call: &mut Call<'_>) -> Outcome {
         replication::change_id(call.node);
         return Ok(Reply::OK);
     }
+    if call.says(1, "object") && words == 3 {
+        return object(call);
+    }
     if call.says(1, "error") && words == 3 {
         return Err(CommandError::coded(
             text(call.word(2)).replace(['\r', '\n'], " "),
@@ -78,12 +83,40 @@ fn help(call: &Call<'_>) -> Outcome {
         "    Begin a history of replication anew, which no replica can follow by a part.",
         "ERROR <string>",
         "    Answer with that error.",
+        "OBJECT <key>",
+        "    Tell how the value of <key> is kept and how long it is in a snapshot.",
         "SET-ACTIVE-EXPIRE <0|1>",
         "    Remove expired keys nobody asks for, or leave them.",
         "SLEEP <seconds>",
         "    Stop the server for that long. Decimals allowed.",
     ])
 }
+
+/// What is known of a value, asked without a trace. There is no address to tell.
+fn object(call: &Call<'_>) -> Outcome {
+    let store = &call.node.store;
+    let place = store.find(call.word(2));
+    let place = place.ok_or(CommandError::fixed("ERR no such key"))?;
+    let len = payload(call.node, store.value(place)).len() - PAYLOAD_FRAME_LEN;
+    let idle_s = store.idle_s(place);
+    let now_s = call.node.unix_s();
+    let used_at = now_s.saturating_sub(i64::from(idle_s)) & MAX_LRU;
+    Ok(Reply::Simple(
+        format!(
+            "Value at:0x0 refcount:{} encoding:{} serializedlength:{len} lru:{used_at} \
+             lru_seconds_idle:{idle_s}",
+            shared_by(call.node, place),
+            store.encoding(place).name()
+        )
+        .into(),
+    ))
+}
+
+/// What `DUMP` puts around a value: its type, a version and a checksum, bytes.
+const PAYLOAD_FRAME_LEN: usize = 1 + 2 + 8;
+
+/// Moments of use count modulo this and one (`LRU_CLOCK_MAX`), s.
+const MAX_LRU: i64 = (1 << 24) - 1;
 
 /// Microseconds in a number of seconds, read as far as it is one (C's `strtod`). What is no
 /// number, negative or not finite is no time.

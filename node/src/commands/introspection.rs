@@ -6,6 +6,7 @@ use super::glob;
 use super::spec::{
     Categories, FindKeys, Flags, KeySpec, Lookup, Spec, by_full_name, command, commands, lookup,
 };
+use super::syntax;
 use crate::reply::Reply;
 
 const ANYTIME: Flags = Flags::LOADING.union(Flags::STALE);
@@ -132,10 +133,10 @@ fn simples(words: Vec<&'static str>) -> Reply {
 /// First, last and step of the keys, as clients of before 7.0 want them
 /// (`populateCommandLegacyRangeSpec`). Keys that stand elsewhere are left out.
 fn key_range(spec: &Spec) -> (i64, i64, i64) {
-    let mut ranges = spec
-        .keys
-        .iter()
-        .filter_map(|keys| keys.range().map(|(last, step)| (keys.first, last, step)));
+    let mut ranges = spec.keys.iter().filter_map(|keys| {
+        keys.told_range()
+            .map(|(last, step)| (keys.first, last, step))
+    });
     let Some((first, first_last, step)) = ranges.next() else {
         return (0, 0, 0);
     };
@@ -164,6 +165,7 @@ fn flag_words(spec: &Spec) -> Vec<&'static str> {
         (Flags::STALE, "stale"),
         (Flags::SKIP_MONITOR, "skip_monitor"),
         (Flags::SKIP_SLOWLOG, "skip_slowlog"),
+        (Flags::ASKING, "asking"),
         (Flags::FAST, "fast"),
         (Flags::NO_AUTH, "no_auth"),
         (Flags::NO_ASYNC_LOADING, "no_async_loading"),
@@ -233,7 +235,7 @@ fn chosen<T, const N: usize>(
 fn key_spec(keys: &KeySpec) -> Reply {
     let flags = keys.flags.iter().map(|&flag| Reply::Simple(flag.into()));
     let number = |value: usize| Reply::Integer(value as i64);
-    let range = |last: isize, step: usize| {
+    let range = |(last, step): (isize, usize)| {
         let limits = vec![
             ("lastkey", Reply::Integer(last as i64)),
             ("keystep", number(step)),
@@ -242,8 +244,9 @@ fn key_spec(keys: &KeySpec) -> Reply {
         ("range", limits)
     };
     let (begin, find) = match keys.find {
-        FindKeys::Range { last, step } => (Some(keys.first), Some(range(last, step))),
-        FindKeys::FirstOrKeyword => (Some(keys.first), Some(range(0, 1))),
+        FindKeys::Range { .. } | FindKeys::FirstOrKeyword => {
+            (Some(keys.first), keys.told_range().map(range))
+        }
         FindKeys::Counted => (
             Some(keys.first),
             Some((
@@ -295,6 +298,9 @@ fn documentation(spec: &'static Spec) -> (Reply, Reply) {
         ("since", Reply::bulk(spec.since)),
         ("group", Reply::bulk(spec.group)),
     ];
+    if let Some(arguments) = syntax::arguments(spec.name) {
+        pairs.push(("arguments", arguments));
+    }
     if !spec.subcommands.is_empty() {
         let subcommands = spec.subcommands.iter().map(documentation);
         pairs.push(("subcommands", Reply::Map(subcommands.collect())));
@@ -330,6 +336,9 @@ fn list(call: &mut Call<'_>) -> Outcome {
     ))
 }
 
+/// What a key spec says whose flags follow from the words of a command.
+const VARIABLE: &str = "variable_flags";
+
 fn get_keys(call: &mut Call<'_>) -> Outcome {
     let found = keys_of(call)?;
     Ok(Reply::Array(
@@ -338,13 +347,24 @@ fn get_keys(call: &mut Call<'_>) -> Outcome {
 }
 
 fn get_keys_and_flags(call: &mut Call<'_>) -> Outcome {
+    let found = keys_of(call)?;
+    let words = &call.words[2..];
+    // `SET` reads what it replaces only where it is asked to (`setGetKeys`).
+    let replaces_blindly = words[0].eq_ignore_ascii_case(b"set")
+        && !words[3..]
+            .iter()
+            .any(|word| word.eq_ignore_ascii_case(b"get"));
     let with_flags = |(key, keys): (Reply, &'static KeySpec)| {
-        let flags = keys.flags.iter().map(|&flag| Reply::Simple(flag.into()));
+        let flags = if replaces_blindly {
+            &["OW", "update"]
+        } else {
+            keys.flags
+        };
+        let flags = flags.iter().filter(|&&flag| flag != VARIABLE);
+        let flags = flags.map(|&flag| Reply::Simple(flag.into()));
         Reply::Array(vec![key, Reply::Set(flags.collect())])
     };
-    Ok(Reply::Array(
-        keys_of(call)?.into_iter().map(with_flags).collect(),
-    ))
+    Ok(Reply::Array(found.into_iter().map(with_flags).collect()))
 }
 
 /// `getKeysSubcommandImpl`.
@@ -353,7 +373,9 @@ fn keys_of(call: &Call<'_>) -> Result<Vec<(Reply, &'static KeySpec)>, CommandErr
     let Lookup::Known(_, spec) = lookup(words) else {
         return Err(CommandError::fixed("ERR Invalid command specified"));
     };
-    if spec.keys.is_empty() {
+    // What is routed like a key, such as a shard channel, is none.
+    let is_key = |keys: &KeySpec| !keys.flags.contains(&"not_key");
+    if !spec.keys.iter().any(is_key) {
         return Err(CommandError::fixed("ERR The command has no key arguments"));
     }
     if !spec.takes(words.len()) {

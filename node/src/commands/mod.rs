@@ -40,6 +40,7 @@ mod sorted_set_ranges;
 mod sorted_sets;
 mod spec;
 mod strings;
+mod syntax;
 #[cfg(test)]
 mod tests;
 mod transaction;

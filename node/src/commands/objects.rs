@@ -4,6 +4,7 @@ use super::call::Call;
 use super::error::{CommandError, Outcome};
 use super::shapes::READ;
 use super::spec::{Categories, Flags, Spec, command, container, key};
+use crate::node::Node;
 use crate::reply::Reply;
 use crate::store::{Encoding, Place};
 
@@ -162,18 +163,23 @@ const SHARED_COUNT: i64 = i32::MAX as i64;
 
 fn refcount(call: &mut Call<'_>) -> Outcome {
     about_key(call, |call, place| {
-        let config = &call.node.config;
-        let value = call.node.store.value(place);
-        // Where uses are marked in the objects themselves, none is shared.
-        let shares = config.maxmemory_bytes == 0 || !config.maxmemory_policy.marks_uses();
-        let is_shared = shares
-            && call.node.store.encoding(place) == Encoding::Int
-            && value
-                .as_string()
-                .and_then(|text| crate::wire::resp::string_to_i64(text))
-                .is_some_and(|number| (0..SHARED_INTEGERS).contains(&number));
-        Ok(Reply::Integer(if is_shared { SHARED_COUNT } else { 1 }))
+        Ok(Reply::Integer(shared_by(call.node, place)))
     })
+}
+
+/// How many hold a value.
+pub(super) fn shared_by(node: &Node, place: Place) -> i64 {
+    let (config, store) = (&node.config, &node.store);
+    // Where uses are marked in the objects themselves, none is shared.
+    let shares = config.maxmemory_bytes == 0 || !config.maxmemory_policy.marks_uses();
+    let is_shared = shares
+        && store.encoding(place) == Encoding::Int
+        && store
+            .value(place)
+            .as_string()
+            .and_then(|text| crate::wire::resp::string_to_i64(text))
+            .is_some_and(|number| (0..SHARED_INTEGERS).contains(&number));
+    if is_shared { SHARED_COUNT } else { 1 }
 }
 
 fn memory_help(call: &mut Call<'_>) -> Outcome {

@@ -290,6 +290,17 @@ impl KeySpec {
         }
     }
 
+    /// The same as clients are told it: of `MIGRATE`, where its key is if it has one.
+    pub(crate) const fn told_range(&self) -> Option<(isize, usize)> {
+        match self.find {
+            FindKeys::FirstOrKeyword => Some((0, 1)),
+            FindKeys::Range { .. }
+            | FindKeys::Counted
+            | FindKeys::AfterStore
+            | FindKeys::Unknown => self.range(),
+        }
+    }
+
     /// The places of its keys.
     fn places(&self, words: &[Word]) -> StepBy<Range<usize>> {
         let (places, step) = match self.find {

@@ -10,7 +10,11 @@ use crate::reply::Reply;
 const ANYTIME: Flags = Flags::LOADING.union(Flags::STALE);
 const OPERATOR: Flags = ANYTIME.union(Flags::ADMIN);
 const MONITOR: Flags = OPERATOR.union(Flags::NOSCRIPT);
-const EVERYWHERE: &[&str] = &["request_policy:all_nodes"];
+const EVERYWHERE: &[&str] = &[
+    "nondeterministic_output",
+    "request_policy:all_nodes",
+    "response_policy:special",
+];
 
 /// How many entries `SLOWLOG GET` shows unless asked for more.
 const SHOWN: usize = 10;
@@ -102,7 +106,7 @@ const LATENCY: &[Spec] = &[
         "2.8.13",
         "Forgets delays.",
     )
-    .tips(EVERYWHERE),
+    .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"]),
 ];
 
 fn monitor(call: &mut Call<'_>) -> Outcome {

@@ -16,7 +16,7 @@ use crate::node::Node;
 use crate::open_slots;
 use crate::persistence;
 use crate::reply::Reply;
-use crate::wire::resp::command_len;
+use crate::wire::resp::{command_len, string_to_i64};
 
 /// A replica, or a client that introduces itself as one.
 #[derive(Clone, Debug)]
@@ -32,6 +32,13 @@ pub(crate) struct Replica {
     pub(crate) acknowledged_s: i64,
     /// Whether it takes a snapshot that a mark ends (`SLAVE_CAPA_EOF`).
     takes_mark: bool,
+    /// Whether it asked by `SYNC`, which is answered by the snapshot alone (`CLIENT_PRE_PSYNC`).
+    is_plain: bool,
+    /// Whether it wants a snapshot and no stream (`rdb-only`).
+    wants_no_stream: bool,
+    /// Whether it wants a snapshot without the keyspace (`rdb-filter-only`): functions alone, of
+    /// which there are none.
+    wants_no_keys: bool,
     /// Whether the stream waits for its first acknowledgement
     /// (`repl_start_cmd_stream_on_ack`).
     is_held: bool,
@@ -59,6 +66,9 @@ impl Replica {
             acknowledged: 0,
             acknowledged_s: 0,
             takes_mark: false,
+            is_plain: false,
+            wants_no_stream: false,
+            wants_no_keys: false,
             is_held: false,
             takes_set_slot: false,
         }
@@ -206,6 +216,7 @@ pub(crate) fn psync(node: &mut Node, client: ClientId, arguments: &[Word]) -> Op
         .entry(client)
         .or_insert_with(Replica::new);
     replica.acknowledged_s = now_s;
+    replica.is_plain = arguments.is_empty();
     if let [id, next] = arguments {
         let Some(next) = std::str::from_utf8(next)
             .ok()
@@ -287,31 +298,38 @@ fn send_snapshot(node: &mut Node, client: ClientId) {
     let replication = &mut node.replication;
     replication.needs_select = true;
     let (id, offset, stream_digest) = (replication.id, replication.offset, replication.digest);
-    let snapshot = Snapshot {
-        entries: node.store.snapshot(),
-        stream_digest,
-        open_slots: open_slots::synced(node),
-    };
     let is_diskless = node.config.repl_diskless_sync;
-    let mut mark = None;
-    if let Some(replica) = node.replication.replicas.get_mut(&client)
-        && replica.takes_mark
-        && is_diskless
-    {
-        replica.is_held = true;
-        mark = Some(snapshot_mark(id, offset, client));
-    }
-    set_state(node, client, ReplicaState::Online);
-    node.outbox.push(Action::ToReplica {
-        client,
-        what: ToReplica::FullResync {
-            id,
-            offset,
-            snapshot,
-            mark,
+    let open_slots = open_slots::synced(node);
+    let Some(replica) = node.replication.replicas.get_mut(&client) else {
+        return;
+    };
+    let mark = (replica.takes_mark && is_diskless).then(|| snapshot_mark(id, offset, client));
+    replica.is_held = mark.is_some();
+    let closes = replica.wants_no_stream;
+    let entries = if replica.wants_no_keys {
+        Arc::default()
+    } else {
+        node.store.snapshot()
+    };
+    let what = ToReplica::FullResync {
+        announced: !replica.is_plain,
+        closes,
+        id,
+        offset,
+        snapshot: Snapshot {
+            entries,
+            stream_digest,
+            open_slots,
         },
-    });
-    attached(node, client, true);
+        mark,
+    };
+    set_state(node, client, ReplicaState::Online);
+    node.outbox.push(Action::ToReplica { client, what });
+    if closes {
+        disconnect(node, client);
+    } else {
+        attached(node, client, true);
+    }
 }
 
 /// The last major version whose replicas refuse `CLUSTER SETSLOT` (7.2.255).
@@ -368,7 +386,19 @@ pub(crate) fn replconf(node: &mut Node, client: ClientId, arguments: &[Word]) ->
             b"ip-address" => introduce(node, client).announced_ip = Some(text.into()),
             // Other abilities are of no use here.
             b"capa" => introduce(node, client).takes_mark |= value.eq_ignore_ascii_case(b"eof"),
-            b"rdb-only" => {}
+            b"rdb-only" => match string_to_i64(value) {
+                Some(only) => introduce(node, client).wants_no_stream = only == 1,
+                None => return Some(Reply::error("ERR value is not an integer or out of range")),
+            },
+            b"rdb-filter-only" => {
+                introduce(node, client).wants_no_keys = true;
+                let unknown = |filter: &&str| !filter.eq_ignore_ascii_case("functions");
+                if let Some(filter) = text.split_whitespace().find(unknown) {
+                    return Some(Reply::Error(
+                        format!("ERR Unsupported rdb-filter-only option: {filter}").into(),
+                    ));
+                }
+            }
             b"version" if node.has_quirk(Quirk::ReplicatesSetSlot) => {
                 let major = text.split('.').next().and_then(|major| major.parse().ok());
                 let takes_set_slot = major.is_some_and(|major: u32| major > LAST_WITHOUT_SET_SLOT);

@@ -515,6 +515,8 @@ impl Cluster {
                 offset,
                 snapshot,
                 mark: _,
+                announced: _,
+                closes: _,
             } => {
                 self.input_later(
                     replica,

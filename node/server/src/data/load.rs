@@ -97,7 +97,7 @@ impl Data {
     fn load_snapshot(&mut self, node: &mut Node, now: &dyn Fn() -> Now) -> Result<(), LoadError> {
         let (path, began) = (self.names.snapshot(), now().mono);
         let failed = |source: io::Error| LoadError::Io {
-            what: "Fatal error loading the DB".to_owned(),
+            what: format!("Fatal error loading the DB, {}", path.display()),
             source,
         };
         if let Some(bytes) = self.files.read(&path).map_err(failed)? {

@@ -163,7 +163,7 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
         }
         if let Kind::Client(_, _, state) = &descriptor.kind
             && state.closing
-            && (queued == 0 || broken)
+            && ((queued == 0 && state.outgoing.is_none()) || broken)
         {
             self.close(token);
         }
@@ -209,6 +209,7 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
                 return self.close(token);
             }
             state.closing = true;
+            state.outgoing.take_if(|outgoing| !outgoing.closes);
             self.mark_dirty(token);
         }
     }
@@ -237,13 +238,19 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
     fn send_to_replica(&mut self, client: ClientId, what: &ToReplica) {
         match what {
             ToReplica::FullResync {
+                announced,
+                closes,
                 id,
                 offset,
                 snapshot,
                 mark,
             } => {
-                let head = format!("+FULLRESYNC {id} {offset}\r\n");
-                self.send_snapshot(client, &head, snapshot, *mark);
+                let head = if *announced {
+                    format!("+FULLRESYNC {id} {offset}\r\n")
+                } else {
+                    String::new()
+                };
+                self.send_snapshot(client, &head, snapshot, *mark, *closes);
             }
             ToReplica::Release => self.release(client),
             ToReplica::Continue { id } => self.queue(Owner::Client(client), |output| {

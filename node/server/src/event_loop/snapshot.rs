@@ -29,6 +29,8 @@ pub(super) struct Outgoing {
     mark: SnapshotMark,
     /// Whether the replica has loaded it.
     released: bool,
+    /// Whether the connection ends behind it.
+    pub(super) closes: bool,
     /// What follows it.
     pub(super) later: BytesMut,
 }
@@ -50,6 +52,7 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
         head: &str,
         snapshot: &Snapshot,
         mark: Option<SnapshotMark>,
+        closes: bool,
     ) {
         let Some(token) = self.descriptors.token(Owner::Client(client)) else {
             return;
@@ -71,6 +74,7 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
                     encoder: Some(rdb::Encoder::new(snapshot, &rdb::Aux::default())),
                     mark,
                     released: false,
+                    closes,
                     later: BytesMut::new(),
                 });
                 outgoing.make_part(output);
@@ -124,13 +128,13 @@ pub(super) fn write<S: Stream>(
             return;
         };
         if outgoing.encoder.is_some() {
-            if queued >= PART_LEN || client.closing {
+            if queued >= PART_LEN {
                 return;
             }
             outgoing.make_part(output);
             client.snapshot_len += output.len() - queued;
         } else {
-            if outgoing.released {
+            if outgoing.released || outgoing.closes {
                 output.unsplit(std::mem::take(&mut outgoing.later));
                 client.outgoing = None;
             }

@@ -293,3 +293,44 @@ fn every_command_answers_to_its_own_name() {
         }
     }
 }
+
+#[test]
+fn a_set_is_told_to_read_what_it_replaces_only_if_asked_to() {
+    serving().check(&[
+        (
+            "COMMAND GETKEYSANDFLAGS SET k v",
+            r#"[["k", ~[OW, update]]]"#,
+        ),
+        (
+            "COMMAND GETKEYSANDFLAGS set k v GET",
+            r#"[["k", ~[RW, access, update]]]"#,
+        ),
+    ]);
+}
+
+#[test]
+fn a_shard_channel_is_no_key() {
+    let none = "-ERR The command has no key arguments";
+    serving().check(&[
+        ("COMMAND GETKEYS SPUBLISH channel hello", none),
+        ("COMMAND GETKEYS SSUBSCRIBE channel", none),
+    ]);
+}
+
+#[test]
+fn debug_tells_of_a_value_without_using_it() {
+    let mut lone = serving();
+    lone.ask("CONFIG SET maxmemory-policy noeviction");
+    lone.ask("SET k hello");
+    lone.pass_ms(7000);
+    lone.cron();
+    for _ in 0..2 {
+        let said = lone.ask("DEBUG OBJECT k");
+        assert!(
+            said.starts_with("Value at:0x0 refcount:1 encoding:embstr serializedlength:6 lru:"),
+            "{said}"
+        );
+        assert!(said.ends_with("lru_seconds_idle:7"), "{said}");
+    }
+    lone.check(&[("DEBUG OBJECT missing", "-ERR no such key")]);
+}

@@ -532,6 +532,8 @@ impl Kernel {
                         offset,
                         snapshot,
                         mark: _,
+                        announced: _,
+                        closes: _,
                     } => Parcel::FullResync {
                         id,
                         offset,
