@@ -197,6 +197,7 @@ fn file(entries: Vec<SnapshotEntry>) -> Rdb {
         snapshot: Snapshot {
             entries: entries.into(),
             stream_digest: 0,
+            open_slots: Vec::new(),
         },
         aux: Aux::default(),
         len: 0,
