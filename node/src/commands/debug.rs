@@ -2,16 +2,22 @@
 
 use std::net::SocketAddr;
 
+use bytes::BytesMut;
+
 use super::call::Call;
 use super::error::{CommandError, Outcome, text};
 use super::objects::shared_by;
 use super::spec::{Flags, Spec, command};
 use super::transfer::payload;
 use crate::action::Action;
+use crate::clients;
 use crate::config::ProtectedAction;
+use crate::input::Snapshot;
 use crate::log_words::LogLevel;
+use crate::node::Node;
 use crate::replication;
 use crate::reply::Reply;
+use crate::wire::rdb;
 
 const OPERATOR: Flags = Flags::ADMIN
     .union(Flags::NOSCRIPT)
@@ -69,6 +75,9 @@ fn debug(call: &mut Call<'_>) -> Outcome {
     if call.says(1, "object") && words == 3 {
         return object(call);
     }
+    if call.says(1, "reload") && words == 2 {
+        return reload(call.node);
+    }
     if call.says(1, "error") && words == 3 {
         return Err(CommandError::coded(
             text(call.word(2)).replace(['\r', '\n'], " "),
@@ -85,6 +94,8 @@ fn help(call: &Call<'_>) -> Outcome {
         "    Answer with that error.",
         "OBJECT <key>",
         "    Tell how the value of <key> is kept and how long it is in a snapshot.",
+        "RELOAD",
+        "    Write all keys as a snapshot, in memory, and read them again.",
         "SET-ACTIVE-EXPIRE <0|1>",
         "    Remove expired keys nobody asks for, or leave them.",
         "SLEEP <seconds>",
@@ -110,6 +121,32 @@ fn object(call: &Call<'_>) -> Outcome {
         )
         .into(),
     ))
+}
+
+/// What went to the disk would come back as this. Upstream's leaves the file there; here `SAVE`
+/// does.
+fn reload(node: &mut Node) -> Outcome {
+    let snapshot = Snapshot {
+        entries: node.store.snapshot(),
+        stream_digest: 0,
+        open_slots: Vec::new(),
+    };
+    let mut bytes = BytesMut::new();
+    rdb::encode(&snapshot, &mut bytes);
+    let read = match rdb::read_within(&bytes, node.config.limits) {
+        Ok(read) => read,
+        Err(error) => {
+            node.log(LogLevel::Warning, error.to_string());
+            return Err(CommandError::fixed(
+                "ERR Error trying to load the RDB dump, check server logs",
+            ));
+        }
+    };
+    clients::touch_all(node);
+    node.store.clear();
+    node.load_rdb(node.now, &read);
+    node.log(LogLevel::Warning, "DB reloaded by DEBUG RELOAD");
+    Ok(Reply::OK)
 }
 
 /// What `DUMP` puts around a value: its type, a version and a checksum, bytes.

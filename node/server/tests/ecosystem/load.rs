@@ -1,5 +1,6 @@
 //! Load: the stock benchmark, many clients at once, and clients that misbehave.
 
+use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -25,6 +26,11 @@ pub(crate) const TESTS: &[Test] = &[
         run: slow_reader,
     },
     Test {
+        name: "the_stock_client_takes_a_backup_and_is_told_of_arguments",
+        needs: &[Tool::Cli],
+        run: backup,
+    },
+    Test {
         name: "half_a_frame_holds_up_nobody",
         needs: &[Tool::Cli],
         run: half_a_frame,
@@ -44,6 +50,30 @@ fn alone(place: &mut Place, directives: &[(&str, &str)]) {
             .cli(7000, &["CLUSTER", "INFO"])
             .contains("cluster_state:ok")
     });
+}
+
+fn backup(place: &mut Place) {
+    alone(place, &[("repl-diskless-sync-delay", "0")]);
+    let sets: String = (0..100)
+        .map(|number| format!("SET key:{number} value\n"))
+        .collect();
+    place.cli_with(&["-p", &place.port(7000).to_string()], &sets);
+    // It waits until it is told that there is no more.
+    for (option, file, keys) in [
+        ("--rdb", "all.rdb", 100),
+        ("--functions-rdb", "none.rdb", 0),
+    ] {
+        place.shell(&format!("timeout 60 redis-cli -p 7000 {option} {file}"));
+        let backup = fs::read(place.folder().join(file)).unwrap();
+        let read = redrill_node::wire::rdb::decode(&backup).unwrap();
+        assert_eq!(read.entries.len(), keys, "{file}");
+    }
+    place.shell("timeout 60 redis-cli --cluster backup 127.0.0.1:7000 .");
+    let docs = place.cli(7000, &["--json", "COMMAND", "DOCS", "ZMPOP"]);
+    assert!(
+        docs.contains(r#""name":"numkeys","type":"integer""#),
+        "{docs}"
+    );
 }
 
 fn connect(place: &Place) -> TcpStream {

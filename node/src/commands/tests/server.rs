@@ -334,3 +334,36 @@ fn debug_tells_of_a_value_without_using_it() {
     }
     lone.check(&[("DEBUG OBJECT missing", "-ERR no such key")]);
 }
+
+#[test]
+fn what_is_reloaded_is_what_was_there() {
+    let mut lone = serving();
+    for line in [
+        "SET s hello",
+        "SET n 12",
+        "PEXPIRE n 5000",
+        "RPUSH l a b c",
+        "SADD i 1 2 3",
+        "ZADD z 1.5 a 2 b",
+        "HSET h f v",
+    ] {
+        lone.ask(line);
+    }
+    let known = [
+        "KEYS *",
+        "GET s",
+        "GET n",
+        "PTTL n",
+        "LRANGE l 0 -1",
+        "SMEMBERS i",
+        "ZRANGE z 0 -1 WITHSCORES",
+        "HGETALL h",
+        "OBJECT ENCODING i",
+        "OBJECT ENCODING n",
+    ];
+    let before = known.map(|line| lone.ask(line));
+    lone.ask("WATCH s");
+    lone.check(&[("DEBUG RELOAD", "OK")]);
+    assert_eq!(known.map(|line| lone.ask(line)), before);
+    lone.check(&[("MULTI", "OK"), ("PING", "QUEUED"), ("EXEC", "(nil array)")]);
+}
