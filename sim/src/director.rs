@@ -5,6 +5,7 @@
 
 mod formation;
 mod health;
+mod reshard;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ use crate::trace::{Event, FaultSource, NodeNumber, Phase, ProcessChange};
 use crate::world::{Hosts, Ticket, World};
 use formation::Script;
 use health::Names;
+use reshard::Reshard;
 use steps::Active;
 use weather::Blowing;
 
@@ -71,6 +73,8 @@ pub struct Director<'a> {
     asked: BTreeMap<Ticket, Asked>,
     next_ticket: u32,
     load_factors: BTreeMap<u16, f64>,
+    /// Slots that are being moved, by step.
+    reshards: BTreeMap<u16, Reshard>,
     weather: Blowing,
     /// What stops each process, of those that are stopped by a signal.
     frozen: BTreeMap<NodeNumber, BTreeSet<FaultSource>>,
@@ -169,6 +173,7 @@ impl<'a> Director<'a> {
             asked: BTreeMap::new(),
             next_ticket: 0,
             load_factors: BTreeMap::new(),
+            reshards: BTreeMap::new(),
             weather: Blowing::default(),
             frozen: BTreeMap::new(),
             down: BTreeMap::new(),
@@ -474,7 +479,7 @@ impl Director<'_> {
                 continue;
             };
             let failed = answer.failed;
-            if !asked.asker.is_weather() {
+            if !asked.asker.is_weather() && !self.is_of_reshard(asked.asker) {
                 self.record(
                     now_us,
                     Event::Operator {
@@ -486,7 +491,7 @@ impl Director<'_> {
                 );
             }
             match asked.asker {
-                Asker::Step(step) => self.step_answered(now_us, step, &answer, world),
+                Asker::Step(step) => self.step_answered(now_us, step, &asked, &answer, world),
                 Asker::Formation => {
                     if let Some(script) = &mut self.script {
                         script.answered(asked.node, &asked.command, failed, &answer.text);
@@ -495,6 +500,15 @@ impl Director<'_> {
                 Asker::Weather(number) => self.weather_answered(now_us, number, world),
                 Asker::Nobody => (),
             }
+        }
+    }
+
+    /// Whether a command is one of the many of a step that moves slots. The step tells what came of
+    /// them, and the nodes tell of every slot.
+    fn is_of_reshard(&self, asker: Asker) -> bool {
+        match asker {
+            Asker::Step(step) => self.reshards.contains_key(&step),
+            Asker::Formation | Asker::Weather(_) | Asker::Nobody => false,
         }
     }
 

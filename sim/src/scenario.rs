@@ -326,6 +326,15 @@ pub enum StepAction {
         /// To which nodes.
         on: Selector,
     },
+    /// An operator moves slots with their keys, as `redis-cli --cluster reshard` does.
+    MoveSlots {
+        /// Which slots.
+        slots: Vec<SlotRange>,
+        /// From which master: one node.
+        from: Selector,
+        /// To which: one node.
+        to: Selector,
+    },
     /// The load's rate is multiplied.
     Load {
         /// Factor; 0 stops the clients.

@@ -93,7 +93,7 @@ impl Roles {
     }
 
     /// Masters with slots, those before the others that run.
-    fn masters(&self) -> Vec<NodeNumber> {
+    pub(crate) fn masters(&self) -> Vec<NodeNumber> {
         let masters = self.numbers().filter(|&node| {
             let role = self.role(node);
             role.master.is_none() && !role.slots.is_empty()

@@ -89,6 +89,7 @@ pub(crate) fn asks_for_failover(step: &Step) -> bool {
         | StepAction::Degrade { .. }
         | StepAction::Clock { .. }
         | StepAction::SlowDisk { .. }
+        | StepAction::MoveSlots { .. }
         | StepAction::Load { .. } => false,
     }
 }

@@ -240,6 +240,19 @@ fn action_words(action: &StepAction, zones: &[String]) -> String {
             )
         }
         StepAction::Run { command, on } => format!("send {command} to {}", of(on)),
+        StepAction::MoveSlots { slots, from, to } => {
+            let slots = slots.iter().map(|range| match range.first == range.last {
+                true => range.first.to_string(),
+                false => format!("{}-{}", range.first, range.last),
+            });
+            let slots: Vec<String> = slots.collect();
+            format!(
+                "move slots {} with their keys from {} to {}",
+                slots.join(", "),
+                of(from),
+                of(to)
+            )
+        }
         StepAction::Load { factor } if *factor == 0.0 => "stop the load".to_owned(),
         StepAction::Load { factor } => format!("multiply the load by {}", number_text(*factor)),
     }

@@ -228,6 +228,7 @@ section! {
         clock: Clock = "clock",
         slow_disk: SlowDisk = "slow-disk",
         run: String = "run",
+        move_slots: MoveSlots = "move-slots",
         load: Load = "load",
         how: String = "how",
         disk: String = "disk",
@@ -241,6 +242,15 @@ section! {
 section! {
     /// `block = { ... }`
     Block, "`block`" {
+        from: OneOrMany<String> = "from",
+        to: OneOrMany<String> = "to",
+    }
+}
+
+section! {
+    /// `move-slots = { ... }`
+    MoveSlots, "`move-slots`" {
+        slots: OneOrMany<Anything> = "slots",
         from: OneOrMany<String> = "from",
         to: OneOrMany<String> = "to",
     }

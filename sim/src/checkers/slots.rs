@@ -17,6 +17,10 @@ pub(super) struct Slots {
     covered: Vec<SlotRange>,
     /// By node: the slots it once gave up by its own word.
     given_up: Vec<Vec<SlotRange>>,
+    /// By viewer: the slots that an operator's `SETSLOT` gave an owner who did not own them yet by
+    /// his own word. What he said before arrives later than that: for the viewer he does not
+    /// claim them, and anybody may (`isSlotUnclaimed`).
+    given_ahead: Vec<Vec<SlotRange>>,
 }
 
 impl Slots {
@@ -28,6 +32,7 @@ impl Slots {
         Self {
             covered,
             given_up: vec![Vec::new(); header.nodes.len()],
+            given_ahead: vec![Vec::new(); header.nodes.len()],
         }
     }
 }
@@ -73,6 +78,9 @@ impl Checker for Slots {
                 self.judge_move(picture, &change, slots, findings);
             }
             self.note_given_up(picture, *node, owner, slots);
+            if let Some(owner) = owner.filter(|_| *why == SlotChange::SetSlot) {
+                self.note_given_ahead(picture, *node, owner, slots);
+            }
         }
     }
 
@@ -104,7 +112,10 @@ impl Slots {
                 continue;
             };
             let higher = change.epoch > view.peer(before).config_epoch;
-            if higher || self.gave_up(before, piece) || !still_claims(picture, before, piece) {
+            let unclaimed = self.gave_up(before, piece)
+                || !still_claims(picture, before, piece)
+                || self.was_given_ahead(change.node, piece);
+            if higher || unclaimed {
                 continue;
             }
             match wrong.iter_mut().find(|(owner, _)| *owner == before) {
@@ -135,6 +146,28 @@ impl Slots {
                     .iter()
                     .any(|range| overlap(*range, slots).is_some())
             })
+    }
+
+    fn was_given_ahead(&self, viewer: NodeNumber, slots: SlotRange) -> bool {
+        let given = self.given_ahead.get(usize::from(viewer));
+        given.is_some_and(|given| given.iter().any(|range| overlap(*range, slots).is_some()))
+    }
+
+    fn note_given_ahead(
+        &mut self,
+        picture: &Picture<'_>,
+        viewer: NodeNumber,
+        owner: NodeNumber,
+        slots: &[SlotRange],
+    ) {
+        let Some(given) = self.given_ahead.get_mut(usize::from(viewer)) else {
+            return;
+        };
+        for range in slots.iter().filter(|_| viewer != owner) {
+            if !still_claims(picture, owner, *range) {
+                add_range(given, *range);
+            }
+        }
     }
 
     fn note_given_up(
@@ -320,6 +353,29 @@ mod tests {
             Code::S,
             "in the view of m2 nobody owns slot 7",
         );
+    }
+
+    #[test]
+    fn a_slot_that_was_given_to_somebody_before_he_knew_may_be_claimed_again() {
+        let give = |ahead: bool| {
+            let mut log = failed_over();
+            let owner = Some(id("m3"));
+            let by_hand = SlotChange::SetSlot;
+            if !ahead {
+                log.owned("m3", owner, 9, THIRDS[1], by_hand);
+            }
+            log.owned("m2", owner, 9, THIRDS[1], by_hand);
+            log.owned("m3", owner, 9, THIRDS[1], by_hand);
+            log.owned("m2", Some(id("r2")), 2, THIRDS[1], SlotChange::Claimed);
+            log.owned("m2", owner, 9, THIRDS[1], SlotChange::Claimed);
+            log
+        };
+        let words = "m2 gave slots 5461-10922 of m3 (config epoch 9) to r2 under config epoch 2";
+        for ahead in [true, false] {
+            let findings = give(ahead).converge_and_check();
+            let is_flagged = format!("{findings:?}").contains(words);
+            assert_eq!(is_flagged, !ahead, "{findings:?}");
+        }
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::formation::{Command, PATIENCE_US};
-use super::{Asker, Director, Due, words};
+use super::reshard::{End, Reshard};
+use super::{Asked, Asker, Director, Due, words};
 use crate::network::{Degradation, HostNumber};
 use crate::operator;
 use crate::recorder::Answer;
@@ -167,6 +168,14 @@ impl Director<'_> {
                 let touched = self.select_nodes(step, on)?;
                 plain(FaultKind::Run, touched, Some(Undo::Answers), None)
             }
+            StepAction::MoveSlots { from, to, .. } => {
+                let (from, to) = self.ends(step, from, to)?;
+                let touched = Selection {
+                    nodes: [from.node, to.node].into(),
+                    ..Selection::default()
+                };
+                plain(FaultKind::Run, touched, Some(Undo::Answers), None)
+            }
             StepAction::Load { .. } => {
                 let touched = Selection {
                     clients: everybody(self.scenario).clients,
@@ -278,6 +287,13 @@ impl Director<'_> {
                     self.ask(node, command, Asker::Step(step), world);
                 }
             }
+            StepAction::MoveSlots { slots, from, to } => {
+                let (from, to) = self.ends(step, from, to)?;
+                let masters = self.roles.masters().into_iter();
+                let others = masters.filter(|&node| node != from.node && node != to.node);
+                let reshard = Reshard::new(from, to, others.collect(), slots);
+                self.go_on(now_us, step, reshard, world);
+            }
             StepAction::Load { factor } => {
                 self.load_factors.insert(step, *factor);
                 world.set_load(self.load_factor());
@@ -339,6 +355,7 @@ impl Director<'_> {
         &mut self,
         now_us: u64,
         step: u16,
+        asked: &Asked,
         answer: &Answer,
         world: &mut dyn World,
     ) {
@@ -347,6 +364,15 @@ impl Director<'_> {
         if stalls && answer.failed {
             let why = format!("DEBUG SLEEP was answered with {}", answer.text);
             self.record(now_us, Event::FaultMissed { step, why });
+        }
+        if let Some(mut reshard) = self.reshards.remove(&step) {
+            let who = self.scenario.cluster.nodes[usize::from(asked.node)]
+                .name
+                .clone();
+            reshard.answered(&who, &asked.command, answer);
+            if self.go_on(now_us, step, reshard, world) {
+                return;
+            }
         }
         if let Some(active) = self.active.get_mut(&step) {
             active.open = active.open.saturating_sub(1);
@@ -471,6 +497,50 @@ impl Director<'_> {
             ));
         }
         Ok(selection)
+    }
+
+    /// The two ends between which slots move.
+    fn ends(&self, step: u16, from: &Selector, to: &Selector) -> Result<(End, End), String> {
+        let end = |selector| {
+            let nodes = self.select_nodes(step, selector)?.nodes;
+            let mut nodes = nodes.iter();
+            let (Some(&node), None) = (nodes.next(), nodes.next()) else {
+                let what = words::of_selector(selector, self.scenario);
+                return Err(format!(
+                    "slots move between two nodes, and {what} are several"
+                ));
+            };
+            Ok(End {
+                node,
+                id: self.roles.id(node),
+                address: self.plan.nodes[usize::from(node)].address,
+            })
+        };
+        let (from, to) = (end(from)?, end(to)?);
+        if from.node == to.node {
+            return Err("the slots are where they were to go".to_owned());
+        }
+        Ok((from, to))
+    }
+
+    /// Sends the next command of a reshard; false if it is over.
+    fn go_on(&mut self, now_us: u64, step: u16, reshard: Reshard, world: &mut dyn World) -> bool {
+        if let Some((node, command)) = reshard.next() {
+            self.ask(node, command, Asker::Step(step), world);
+            self.reshards.insert(step, reshard);
+            return true;
+        }
+        let moved = reshard.moved();
+        let slots = if moved == 1 { "slot was" } else { "slots were" };
+        match reshard.stopped() {
+            Some(why) if moved == 0 => {
+                let why = format!("no slot was moved: {why}");
+                self.record(now_us, Event::FaultMissed { step, why });
+            }
+            Some(why) => self.remark(now_us, format!("{moved} {slots} moved, then {why}")),
+            None => self.remark(now_us, format!("{moved} {slots} moved")),
+        }
+        false
     }
 
     /// The product of all factors that hold.

@@ -1,7 +1,7 @@
 //! Every fault of a drill, in every world.
 #![allow(clippy::wildcard_enum_match_arm)]
 
-use redrill_node::Fact;
+use redrill_node::{Fact, SlotRange};
 
 use crate::samples::{SECOND, after, at, cluster, kill_master, named};
 use crate::scenario::{
@@ -631,6 +631,35 @@ fn an_operator_fails_over_by_hand_and_the_answer_is_recorded() {
         );
         assert_eq!(wins(&trace).len(), 1, "{world}");
         assert_eq!(lost(&trace), 0, "{world}");
+    }
+}
+
+#[test]
+fn an_operator_moves_slots_with_their_keys_and_nothing_else() {
+    let moves = |from: &str, to: &str| StepAction::MoveSlots {
+        slots: vec![SlotRange { first: 0, last: 9 }],
+        from: named(from),
+        to: named(to),
+    };
+    let scenario = with_steps(vec![
+        at(2 * SECOND, None, moves("m1", "m2")),
+        // They are not there any more.
+        at(4 * SECOND, None, moves("m1", "m3")),
+    ]);
+    for (world, trace) in traces(&scenario, 1) {
+        assert_eq!(words(&trace, 0), "slots 0-9 move from m1 to m2");
+        assert_eq!(remarks(&trace), ["10 slots were moved"], "{world}");
+        let missed = trace.records.iter().find_map(|record| match &record.event {
+            Event::FaultMissed { step: 1, why } => Some(why.as_str()),
+            _ => None,
+        });
+        let why = missed.unwrap_or_default();
+        assert!(
+            why.starts_with("no slot was moved: `CLUSTER SETSLOT 0 MIGRATING "),
+            "{why}"
+        );
+        assert!(why.ends_with("I'm not the owner of hash slot 0"), "{why}");
+        assert_eq!((wins(&trace).len(), lost(&trace)), (0, 0), "{world}");
     }
 }
 

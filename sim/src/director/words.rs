@@ -1,5 +1,7 @@
 //! Steps in words, for the event log and reports.
 
+use redrill_node::SlotRange;
+
 use super::Director;
 use crate::scenario::{CrashKind, Latency, Scenario, Selector, StallKind, StepAction};
 use crate::select::Selection;
@@ -73,8 +75,21 @@ pub(super) fn of_step(
             )
         }
         StepAction::Run { command, .. } => format!("{whom}: {command}"),
+        StepAction::MoveSlots { slots, from, to } => {
+            let (from, to) = (of_selector(from, scenario), of_selector(to, scenario));
+            format!("slots {} move from {from} to {to}", ranges(slots))
+        }
         StepAction::Load { factor } => format!("load x {factor}"),
     }
+}
+
+/// Slots in words, such as `0-99 and 200`.
+fn ranges(slots: &[SlotRange]) -> String {
+    let slots = slots.iter().map(|range| match range.first == range.last {
+        true => range.first.to_string(),
+        false => format!("{}-{}", range.first, range.last),
+    });
+    slots.collect::<Vec<_>>().join(" and ")
 }
 
 /// A selector in the words of the drill language.

@@ -203,7 +203,7 @@ fn address(
     fits.map(|(ip, port)| (ip, port, text.span))
 }
 
-fn slot_ranges(
+pub(super) fn slot_ranges(
     written: &OneOrMany<Anything>,
     checker: &mut Checker<'_, '_>,
 ) -> Vec<(SlotRange, Span)> {

@@ -277,6 +277,7 @@ fn end_us(step: &Step) -> u64 {
         | StepAction::Clock { .. }
         | StepAction::SlowDisk { .. }
         | StepAction::Run { .. }
+        | StepAction::MoveSlots { .. }
         | StepAction::Load { .. } => None,
     };
     start + step.lasts_us.or(restart_us).unwrap_or(0)

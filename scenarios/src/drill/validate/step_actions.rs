@@ -3,6 +3,7 @@
 use redrill_sim::scenario::{CrashKind, Selector, StallKind, StepAction, StepExpectation};
 
 use super::Checker;
+use super::cluster_nodes::slot_ranges;
 use super::steps::Verb;
 use crate::drill::mistake::Draft;
 use crate::drill::read::{Anything, OneOrMany};
@@ -93,6 +94,7 @@ impl StepReader<'_> {
             Verb::Clock => self.clock(checker),
             Verb::SlowDisk => self.slow_disk(checker),
             Verb::Run => self.run(checker),
+            Verb::MoveSlots => self.move_slots(checker),
             Verb::Load => self.load(checker),
         }
     }
@@ -388,6 +390,76 @@ impl StepReader<'_> {
         Some(StepAction::Run {
             command: command.to_owned(),
             on: on?,
+        })
+    }
+
+    fn move_slots(&self, checker: &mut Checker<'_, '_>) -> Option<StepAction> {
+        const USAGE: &str = "write move-slots = { slots = \"0-99\", from = \"m1\", to = \"m2\" }";
+        let written = self.step.move_slots.as_ref()?;
+        let missing = |key: &str| {
+            Draft::error(
+                format!("a `move-slots` without `{key}`"),
+                written.span,
+                "incomplete",
+            )
+            .help(USAGE)
+        };
+        let moves = &written.value;
+        let from = moves.from.as_ref().ok_or(("from", &moves.unreadable));
+        let from = self.needed(from, Place::Processes, missing, checker);
+        let to = moves.to.as_ref().ok_or(("to", &moves.unreadable));
+        let to = self.needed(to, Place::Processes, missing, checker);
+        let Some(slots) = &moves.slots else {
+            checker.add_missing("slots", &moves.unreadable, missing);
+            return None;
+        };
+        let ranges = slot_ranges(&slots.value, checker);
+        if ranges.is_empty() && slots.value.0.is_empty() {
+            checker.add(Draft::error("no slots to move", slots.span, "an empty list").help(USAGE));
+        }
+        let mut sorted = ranges.clone();
+        sorted.sort_by_key(|(range, _)| *range);
+        if let Some(pair) = sorted
+            .windows(2)
+            .find(|pair| pair[1].0.first <= pair[0].0.last)
+        {
+            checker.add(
+                Draft::error("a slot that moves twice", pair[1].1, "here")
+                    .also(pair[0].1, "and here"),
+            );
+        }
+        let (from, to) = (from?, to?);
+        for (selector, written) in [(&from, &moves.from), (&to, &moves.to)] {
+            let members = selector::fixed_members(selector, self.names);
+            if let (Some(members), Some(written)) = (members, written)
+                && members.len() > 1
+            {
+                checker.add(
+                    Draft::error(
+                        "slots move from one node to one other",
+                        written.span,
+                        format!("these are {}", members.len()),
+                    )
+                    .help(USAGE),
+                );
+            }
+        }
+        if let (Selector::Name(one), Selector::Name(other)) = (&from, &to)
+            && one == other
+        {
+            checker.add(
+                Draft::error(
+                    "slots that move to where they are",
+                    written.span,
+                    "nothing happens",
+                )
+                .help(USAGE),
+            );
+        }
+        Some(StepAction::MoveSlots {
+            slots: ranges.into_iter().map(|(range, _)| range).collect(),
+            from,
+            to,
         })
     }
 

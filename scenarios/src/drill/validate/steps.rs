@@ -11,7 +11,7 @@ use crate::drill::selector::Names;
 use crate::drill::source::{Span, Spanned};
 
 const VERBS: &str = "partition, cut, block, stall, crash, restart, degrade, clock, slow-disk, \
-                     run, load";
+                     run, move-slots, load";
 
 /// A step, and where its times are written.
 pub(super) struct PlacedStep {
@@ -71,6 +71,7 @@ pub(super) enum Verb {
     Clock,
     SlowDisk,
     Run,
+    MoveSlots,
     Load,
 }
 
@@ -87,6 +88,7 @@ impl Verb {
             Self::Clock => "clock",
             Self::SlowDisk => "slow-disk",
             Self::Run => "run",
+            Self::MoveSlots => "move-slots",
             Self::Load => "load",
         }
     }
@@ -105,6 +107,7 @@ impl Verb {
             (Self::Clock, step.clock.as_ref().map(|it| it.span)),
             (Self::SlowDisk, step.slow_disk.as_ref().map(|it| it.span)),
             (Self::Run, step.run.as_ref().map(|it| it.span)),
+            (Self::MoveSlots, step.move_slots.as_ref().map(|it| it.span)),
             (Self::Load, step.load.as_ref().map(|it| it.span)),
         ];
         let mut given = written
@@ -133,7 +136,7 @@ impl Verb {
     /// Whether it happens at once and is never undone.
     pub(super) const fn is_instant(self) -> bool {
         match self {
-            Self::Restart | Self::Run => true,
+            Self::Restart | Self::Run | Self::MoveSlots => true,
             Self::Partition
             | Self::Cut
             | Self::Block
