@@ -22,6 +22,8 @@ pub(crate) struct Stats {
     pub(crate) expired_keys: u64,
     pub(crate) evicted_keys: u64,
     pub(crate) errors: u64,
+    /// The most memory that was used, as of the last cron, bytes.
+    pub(crate) peak_bytes: usize,
     /// Error replies by code.
     pub(crate) errors_by_code: BTreeMap<Box<str>, u64>,
     /// By number of the command.

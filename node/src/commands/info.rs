@@ -150,12 +150,26 @@ fn memory(node: &Node, out: &mut Fields) {
     let used = node.store.used_bytes() as u64;
     out.put("used_memory", used);
     out.put("used_memory_human", human(used));
-    out.put("used_memory_dataset", used);
+    let peak = used.max(node.clients.stats.peak_bytes as u64);
+    out.put("used_memory_peak", peak);
+    out.put("used_memory_peak_human", human(peak));
+    out.put("used_memory_peak_perc", percentage(used, peak));
+    let overhead = node.store.overhead_bytes() as u64;
+    out.put("used_memory_overhead", overhead);
+    out.put("used_memory_dataset", used - overhead);
+    out.put(
+        "used_memory_dataset_perc",
+        percentage(used - overhead, used),
+    );
     out.put("maxmemory", node.config.maxmemory_bytes);
     out.put("maxmemory_human", human(node.config.maxmemory_bytes));
     out.put("maxmemory_policy", node.config.maxmemory_policy.name());
     let backlog = node.replication.backlog();
     out.put("mem_replication_backlog", backlog.map_or(0, |(_, len)| len));
+}
+
+fn percentage(part: u64, whole: u64) -> String {
+    format!("{:.2}%", part as f64 * 100.0 / whole.max(1) as f64)
 }
 
 /// `bytesToHuman`.

@@ -443,7 +443,9 @@ pub(crate) fn tell_expired(node: &mut Node, key: &Word) {
 /// The commands' part of `serverCron`: pauses end, keys expire.
 pub(crate) fn cron(node: &mut Node) {
     let now = node.wall();
-    node.clients.stats.sample(now);
+    let stats = &mut node.clients.stats;
+    stats.sample(now);
+    stats.peak_bytes = stats.peak_bytes.max(node.store.used_bytes());
     clients::close_idle(node);
     blocking::redirect_waiting(node);
     eviction::cron(node);

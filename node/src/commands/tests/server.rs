@@ -367,3 +367,23 @@ fn what_is_reloaded_is_what_was_there() {
     assert_eq!(known.map(|line| lone.ask(line)), before);
     lone.check(&[("MULTI", "OK"), ("PING", "QUEUED"), ("EXEC", "(nil array)")]);
 }
+
+#[test]
+fn info_tells_the_most_memory_that_was_used() {
+    let mut lone = serving();
+    lone.ask(&format!("SET k {}", "x".repeat(100_000)));
+    lone.cron();
+    lone.ask("DEL k");
+    let said = lone.ask("INFO memory");
+    let number = |name: &str| {
+        let (_, rest) = said.split_once(&format!("{name}:")).expect("the field");
+        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse::<u64>().expect("a number")
+    };
+    assert!(number("used_memory_peak") > 100_000, "{said}");
+    assert!(number("used_memory") < 1000, "{said}");
+    assert_eq!(
+        number("used_memory_dataset") + number("used_memory_overhead"),
+        number("used_memory")
+    );
+}
