@@ -5,8 +5,7 @@
 //! is queued under a time before which no rule of the visit can apply to it; the rules are the
 //! same.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::BTreeMap;
 
 use crate::cluster::{ClusterState, PeerIndex};
 use crate::message::NodeFlags;
@@ -15,12 +14,21 @@ use crate::time::WallMillis;
 /// Nothing to look at.
 const NEVER: WallMillis = WallMillis(i64::MAX);
 
+/// Peers that are to be looked at within a time as long as this, in powers of two of ms, stand in
+/// no order: the cron comes by more seldom.
+const GRAIN: u32 = 6;
+
 /// The peers, by when to look at them next.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Attention {
-    queue: BinaryHeap<Reverse<(WallMillis, PeerIndex)>>,
+    /// By time in grains. A peer that was brought forward is left behind where it was.
+    queue: BTreeMap<i64, Vec<PeerIndex>>,
     /// The node-timeout the times were reckoned with, ms.
     timeout_ms: i64,
+}
+
+const fn grain(at: WallMillis) -> i64 {
+    at.0 >> GRAIN
 }
 
 impl ClusterState {
@@ -30,8 +38,11 @@ impl ClusterState {
         let due = self.due(index);
         let peer = &mut self[index];
         if due < peer.look_at {
-            peer.look_at = due;
-            self.attention.queue.push(Reverse((due, index)));
+            let before = std::mem::replace(&mut peer.look_at, due);
+            if grain(due) != grain(before) {
+                let queue = &mut self.attention.queue;
+                queue.entry(grain(due)).or_default().push(index);
+            }
         }
     }
 
@@ -47,21 +58,26 @@ impl ClusterState {
                 }
             }
         }
-        let mut due = Vec::new();
-        while let Some(&Reverse((at, index))) = self.attention.queue.peek() {
-            if at > now {
+        let (mut due, mut later) = (Vec::new(), Vec::new());
+        while let Some(first) = self.attention.queue.first_entry() {
+            let at = *first.key();
+            if at > grain(now) {
                 break;
             }
-            self.attention.queue.pop();
-            if self.get(index).is_none_or(|peer| peer.look_at != at) {
-                continue;
+            for index in first.remove() {
+                if self.get(index).is_none_or(|peer| grain(peer.look_at) != at) {
+                    continue;
+                }
+                self[index].look_at = NEVER;
+                if self.due(index) <= now {
+                    due.push(index);
+                } else {
+                    later.push(index);
+                }
             }
-            self[index].look_at = NEVER;
-            if self.due(index) <= now {
-                due.push(index);
-            } else {
-                self.attend(index);
-            }
+        }
+        for index in later {
+            self.attend(index);
         }
         due.sort_unstable();
         due

@@ -218,7 +218,10 @@ fn take_in_member(node: &mut Node, link: LinkId, sender: PeerIndex, header: &Hea
     match header.replica_of {
         None => membership::set_master(node, sender),
         Some(master) => {
-            let master = node.cluster.find(master);
+            let known = node.cluster[sender].replica_of;
+            let master = known
+                .filter(|&known| node.cluster.is(known, master))
+                .or_else(|| node.cluster.find(master));
             membership::set_replica(node, sender, master);
         }
     }

@@ -212,10 +212,15 @@ pub(crate) fn take_in(node: &mut Node, sender: Option<PeerIndex>, gossip: &[Goss
     let mut found = std::mem::take(&mut node.scratch.found);
     let ids = gossip.iter().map(|entry| entry.node);
     (node.cluster).guess_all(ids, &mut node.scratch.keys, &mut found);
+    let voters_only = node.has_quirk(Quirk::OnlyVotersMarkFail);
+    let reporter = sender.filter(|&sender| {
+        let peer = &node.cluster[sender];
+        peer.is_master() && (peer.votes() || !voters_only)
+    });
     for (entry, guess) in gossip.iter().zip(&found) {
         let known = guess.filter(|&index| node.cluster.is(index, entry.node));
         match known.or_else(|| node.cluster.find(entry.node)) {
-            Some(index) => take_in_known(node, sender, index, entry),
+            Some(index) => take_in_known(node, reporter, index, entry),
             None => {
                 if sender.is_some() && !entry.flags.contains(NodeFlags::NOADDR) {
                     membership::learn_of(node, entry);
@@ -226,29 +231,28 @@ pub(crate) fn take_in(node: &mut Node, sender: Option<PeerIndex>, gossip: &[Goss
     node.scratch.found = found;
 }
 
-fn take_in_known(node: &mut Node, sender: Option<PeerIndex>, index: PeerIndex, entry: &Gossip) {
+/// `reporter` is the teller, if what it holds of others counts.
+fn take_in_known(node: &mut Node, reporter: Option<PeerIndex>, index: PeerIndex, entry: &Gossip) {
     const DOWN: NodeFlags = NodeFlags::FAIL.union(NodeFlags::PFAIL);
     let reported_down = entry.flags.intersects(DOWN);
-    let voters_only = node.has_quirk(Quirk::OnlyVotersMarkFail);
-    let may_report = |peer: &Peer| peer.is_master() && (peer.votes() || !voters_only);
-    if let Some(sender) =
-        sender.filter(|&sender| may_report(&node.cluster[sender]) && index != MYSELF)
-    {
+    // Nearly always nobody is reported by anybody.
+    let no_reports = node.cluster.reports.is_empty();
+    if let Some(reporter) = reporter.filter(|_| index != MYSELF) {
         if reported_down {
-            failure::report(node, index, sender);
+            failure::report(node, index, reporter);
             failure::mark_failing_if_agreed(node, index);
-        } else {
-            failure::withdraw_report(node, index, sender);
+        } else if !no_reports {
+            failure::withdraw_report(node, index, reporter);
         }
     }
     if !reported_down
         && node.cluster[index].ping_sent().is_none()
-        && failure::report_count(node, index) == 0
+        && (no_reports || failure::report_count(node, index) == 0)
     {
         let pong = WallMillis(i64::from(entry.pong_received_s) * 1000);
         let limit = node.wall().plus_ms(PONG_TOLERANCE_MS);
         let known = &mut node.cluster[index];
-        if pong <= limit && pong > known.pong_received() {
+        if pong > known.pong_received() && pong <= limit {
             known.set_pong_received(pong);
         }
     }

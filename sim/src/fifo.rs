@@ -7,15 +7,19 @@ use std::collections::VecDeque;
 #[derive(Clone, Debug)]
 pub(crate) struct Fifo<T> {
     first: Option<T>,
-    /// Empty while `first` is.
-    rest: VecDeque<T>,
+    /// Empty while `first` is, and not there before it is needed.
+    #[expect(
+        clippy::box_collection,
+        reason = "takes a quarter of the room while not there"
+    )]
+    rest: Option<Box<VecDeque<T>>>,
 }
 
 impl<T> Fifo<T> {
     pub(crate) const fn new() -> Self {
         Self {
             first: None,
-            rest: VecDeque::new(),
+            rest: None,
         }
     }
 
@@ -24,22 +28,24 @@ impl<T> Fifo<T> {
     }
 
     pub(crate) fn back(&self) -> Option<&T> {
-        self.rest.back().or(self.first.as_ref())
+        let last = self.rest.as_ref().and_then(|rest| rest.back());
+        last.or(self.first.as_ref())
     }
 
     pub(crate) fn back_mut(&mut self) -> Option<&mut T> {
-        self.rest.back_mut().or(self.first.as_mut())
+        let last = self.rest.as_mut().and_then(|rest| rest.back_mut());
+        last.or(self.first.as_mut())
     }
 
     pub(crate) fn push_back(&mut self, thing: T) {
         match self.first {
             None => self.first = Some(thing),
-            Some(_) => self.rest.push_back(thing),
+            Some(_) => self.rest.get_or_insert_default().push_back(thing),
         }
     }
 
     pub(crate) fn pop_front(&mut self) -> Option<T> {
-        let next = self.rest.pop_front();
+        let next = self.rest.as_mut().and_then(|rest| rest.pop_front());
         std::mem::replace(&mut self.first, next)
     }
 }

@@ -78,6 +78,8 @@ struct Slot {
     waiting: Vec<Parcel>,
     /// Whether the opener knows that it is up.
     opened: bool,
+    /// Whether an end is among what the next poll of its process finds.
+    listed: [bool; 2],
 }
 
 #[derive(Debug)]
@@ -129,6 +131,19 @@ impl Connections {
     /// Nobody reads or writes at this end any more.
     pub(super) fn disown(&mut self, wire: WireIndex, side: Side) {
         self.own(wire, side, End::Nobody);
+    }
+
+    /// Marks an end as one that the next poll finds. False if it was.
+    pub(super) fn list(&mut self, wire: WireIndex, side: Side) -> bool {
+        self.slot_mut(wire)
+            .is_none_or(|slot| !std::mem::replace(&mut slot.listed[side as usize], true))
+    }
+
+    /// Takes the mark back: the poll found it.
+    pub(super) fn unlist(&mut self, wire: WireIndex, side: Side) {
+        if let Some(slot) = self.slot_mut(wire) {
+            slot.listed[side as usize] = false;
+        }
     }
 
     /// The port a connection goes to.
@@ -218,6 +233,7 @@ impl Kernel {
             nodelay,
             waiting: Vec::new(),
             opened: false,
+            listed: [false; 2],
         };
         let wire = self.connections.insert(slot);
         self.send_syn(wire);

@@ -123,10 +123,4 @@ impl Host {
         self.exchange = None;
         self.correspondents.clear();
     }
-
-    pub(super) fn note_ready(&mut self, descriptor: Descriptor) {
-        if !self.ready.contains(&descriptor) {
-            self.ready.push_back(descriptor);
-        }
-    }
 }

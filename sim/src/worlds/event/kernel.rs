@@ -379,7 +379,7 @@ impl Kernel {
                 Found::Parcel(
                     Parcel::Bus(_)
                     | Parcel::Command(_)
-                    | Parcel::FullResync { .. }
+                    | Parcel::FullResync(_)
                     | Parcel::Continue(_)
                     | Parcel::Stream(_),
                     _,
@@ -487,16 +487,31 @@ impl Kernel {
 
     /// Has a host look at its descriptors.
     pub(super) fn wake_host(&mut self, node: NodeNumber, descriptor: Descriptor) {
-        let host = &mut self.hosts[usize::from(node)];
-        if host.node.is_none() {
+        if !self.is_up(node) {
             return;
         }
-        host.note_ready(descriptor);
+        self.note_ready(node, descriptor);
+        let host = &mut self.hosts[usize::from(node)];
         let can_turn = host.loop_state == LoopState::Polling && !host.frozen;
         if can_turn && host.turn_at_us != self.now_us {
             host.turn_at_us = self.now_us;
             // Behind whatever else arrives at this very time.
             self.queue.push(self.now_us, Event::Turn(node));
+        }
+    }
+    /// Adds a descriptor to those that the next poll finds, unless it is among them.
+    pub(super) fn note_ready(&mut self, node: NodeNumber, descriptor: Descriptor) {
+        let ready = &mut self.hosts[usize::from(node)].ready;
+        let is_new = match descriptor {
+            Descriptor::Readable(wire, side) => self.connections.list(wire, side),
+            // This happens once in the life of a connection.
+            Descriptor::Accept(_) | Descriptor::Dialled(_) => true,
+            Descriptor::Failed(_) | Descriptor::Disk | Descriptor::NoRoute(_) => {
+                !ready.contains(&descriptor)
+            }
+        };
+        if is_new {
+            ready.push_back(descriptor);
         }
     }
 }

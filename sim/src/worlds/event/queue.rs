@@ -1,11 +1,12 @@
 //! What happens when: the queue of a discrete-event scheduler.
 //!
-//! Three kinds of things come due, and each has the cheapest place that keeps the order: what is
+//! Four kinds of things come due, and each has the cheapest place that keeps the order: what is
 //! due at this very time stands in line, what each client waits for next replaces what it waited
-//! for before, and everything else is in a heap.
+//! for before, what is due soon is in a heap, and what is due later waits, in no order, for the
+//! heap: a large cluster that starts has a million of those.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
 use super::alarms::Alarms;
 
@@ -13,6 +14,10 @@ use super::alarms::Alarms;
 #[derive(Debug)]
 pub(super) struct Queue<T> {
     heap: BinaryHeap<Reverse<Entry<T>>>,
+    /// What is due in a later spell than the heap holds, by spell. None is empty.
+    later: BTreeMap<u64, Vec<Entry<T>>>,
+    /// The last spell that the heap holds.
+    spell: u64,
     /// What was put in to happen at once: after everything of `heap` and `alarms` that is due
     /// now, which was put in before.
     at_once: VecDeque<T>,
@@ -31,6 +36,10 @@ pub(super) enum Due<T> {
     Alarm(u16),
 }
 
+/// Length of a spell, in powers of two of microseconds: messages are due in this one as a rule,
+/// timers are not.
+const SPELL: u32 = 14;
+
 #[derive(Debug)]
 struct Entry<T> {
     at_us: u64,
@@ -42,6 +51,8 @@ impl<T> Queue<T> {
     pub(super) const fn new() -> Self {
         Self {
             heap: BinaryHeap::new(),
+            later: BTreeMap::new(),
+            spell: 0,
             at_once: VecDeque::new(),
             alarms: Alarms::new(),
             now_us: 0,
@@ -56,11 +67,25 @@ impl<T> Queue<T> {
             return;
         }
         self.sequence += 1;
-        self.heap.push(Reverse(Entry {
+        let entry = Entry {
             at_us,
             sequence: self.sequence,
             what,
-        }));
+        };
+        match at_us >> SPELL {
+            spell if spell > self.spell => self.later.entry(spell).or_default().push(entry),
+            _ => self.heap.push(Reverse(entry)),
+        }
+    }
+
+    /// Has the heap hold the next thing that is not an alarm, if there is one.
+    fn fill_heap(&mut self) {
+        if self.heap.is_empty()
+            && let Some((spell, entries)) = self.later.pop_first()
+        {
+            self.spell = spell;
+            self.heap.extend(entries.into_iter().map(Reverse));
+        }
     }
 
     /// Sets an alarm, in place of the one it had. Not before now.
@@ -76,6 +101,7 @@ impl<T> Queue<T> {
 
     /// The next thing, if it is due at `limit_us` at the latest, and when.
     pub(super) fn pop_until(&mut self, limit_us: u64) -> Option<(u64, Due<T>)> {
+        self.fill_heap();
         let entry = self
             .heap
             .peek()
@@ -155,6 +181,25 @@ mod tests {
         assert_eq!(order, expected);
         assert_eq!(queue.pop_until(9), Some((5, Due::Entry('a'))));
         assert_eq!(queue.taken(), 4);
+    }
+
+    #[test]
+    fn what_is_due_in_a_later_spell_keeps_its_place() {
+        let spell_us = 1 << SPELL;
+        let mut queue = Queue::new();
+        let times = [5, 3, 1, 3, 0, 1, 0].map(|spells| spells * spell_us + 9);
+        for (number, at_us) in times.into_iter().enumerate() {
+            queue.push(at_us, number);
+        }
+        let mut order = Vec::new();
+        while let Some((at_us, Due::Entry(number))) = queue.pop_until(u64::MAX) {
+            order.push(number);
+            if number == 5 {
+                // Sooner than what waits, though the heap may hold a later spell already.
+                queue.push(at_us + 1, 7);
+            }
+        }
+        assert_eq!(order, [4, 6, 2, 5, 7, 1, 3, 0]);
     }
 
     #[test]

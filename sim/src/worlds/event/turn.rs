@@ -9,7 +9,7 @@ use redrill_node::{Action, ClientId, FromMaster, Input, LinkFailure, LinkId, ToM
 use super::connections::{End, Port, WireIndex};
 use super::host::{Descriptor, LoopState};
 use super::kernel::{Event, Kernel, State};
-use super::wire::{Found, Parcel};
+use super::wire::{Found, FullResync, Parcel};
 use crate::scenario::StallKind;
 use crate::tcp::{Break, Side};
 use crate::trace::{NodeNumber, ProcessChange};
@@ -122,6 +122,11 @@ impl Kernel {
     fn turn(&mut self, node: NodeNumber) {
         let host = &mut self.hosts[usize::from(node)];
         std::mem::swap(&mut host.ready, &mut host.polled);
+        for descriptor in &host.polled {
+            if let &Descriptor::Readable(wire, side) = descriptor {
+                self.connections.unlist(wire, side);
+            }
+        }
         self.go_on(node);
     }
 
@@ -399,7 +404,7 @@ impl Kernel {
         };
         self.connections.own(wire, Side::Accepter, end);
         // Whatever came before it was accepted is read in the next turn.
-        self.hosts[usize::from(node)].note_ready(Descriptor::Readable(wire, Side::Accepter));
+        self.note_ready(node, Descriptor::Readable(wire, Side::Accepter));
         self.input(node, input)
     }
 
@@ -416,14 +421,14 @@ impl Kernel {
             let why = match self.next(wire, side) {
                 Found::Parcel(parcel, wire_len) => {
                     if self.deliver(node, end, parcel, wire_len as usize) == Flow::Sleeps {
-                        self.hosts[usize::from(node)].note_ready(Descriptor::Readable(wire, side));
+                        self.note_ready(node, Descriptor::Readable(wire, side));
                         return Flow::Sleeps;
                     }
                     continue;
                 }
                 Found::Nothing => break,
                 Found::More => {
-                    self.hosts[usize::from(node)].note_ready(Descriptor::Readable(wire, side));
+                    self.note_ready(node, Descriptor::Readable(wire, side));
                     break;
                 }
                 Found::Closed => LinkFailure::Closed,
@@ -450,14 +455,12 @@ impl Kernel {
             (End::Master(_), Parcel::Stream(command)) => {
                 Input::Master(FromMaster::Stream { command, wire_len })
             }
-            (
-                End::Master(_),
-                Parcel::FullResync {
+            (End::Master(_), Parcel::FullResync(resync)) => {
+                let FullResync {
                     id,
                     offset,
                     snapshot,
-                },
-            ) => {
+                } = *resync;
                 self.input(node, Input::Master(FromMaster::FullResync { id, offset }));
                 Input::Master(FromMaster::Snapshot(snapshot))
             }
@@ -473,7 +476,7 @@ impl Kernel {
                 Parcel::Bus(_)
                 | Parcel::Command(_)
                 | Parcel::Reply(_)
-                | Parcel::FullResync { .. }
+                | Parcel::FullResync(_)
                 | Parcel::Continue(_)
                 | Parcel::Stream(_),
             ) => return Flow::GoesOn,
@@ -534,11 +537,11 @@ impl Kernel {
                         mark: _,
                         announced: _,
                         closes: _,
-                    } => Parcel::FullResync {
+                    } => Parcel::FullResync(Box::new(FullResync {
                         id,
                         offset,
                         snapshot,
-                    },
+                    })),
                     // A parcel is told from what follows it.
                     ToReplica::Release => return,
                     ToReplica::Continue { id } => Parcel::Continue(id),
@@ -608,7 +611,7 @@ impl Kernel {
                     .links
                     .insert(link.0, (wire, Side::Opener));
             }
-            None => self.hosts[usize::from(node)].note_ready(Descriptor::NoRoute(link)),
+            None => self.note_ready(node, Descriptor::NoRoute(link)),
         }
     }
 

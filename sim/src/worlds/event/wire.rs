@@ -15,13 +15,18 @@ pub(super) enum Parcel {
     Bus(Arc<Message>),
     Command(CommandLine),
     Reply(Reply),
-    FullResync {
-        id: ReplicationId,
-        offset: u64,
-        snapshot: Snapshot,
-    },
+    /// Boxed: it is large and rare.
+    FullResync(Box<FullResync>),
     Continue(ReplicationId),
     Stream(CommandLine),
+}
+
+/// The start of a history at a replica.
+#[derive(Clone, Debug)]
+pub(super) struct FullResync {
+    pub(super) id: ReplicationId,
+    pub(super) offset: u64,
+    pub(super) snapshot: Snapshot,
 }
 
 /// An established connection and what is under way on it.
@@ -77,7 +82,7 @@ impl Parcel {
             Self::Command(words) => resp::command_len(words),
             Self::Stream(words) => resp::command_len(words),
             Self::Reply(reply) => reply_len(reply),
-            Self::FullResync { snapshot, .. } => 100 + snapshot_len(snapshot),
+            Self::FullResync(resync) => 100 + snapshot_len(&resync.snapshot),
             Self::Continue(_) => 52,
         };
         len as u64
