@@ -15,6 +15,15 @@ struct Known {
     slots: Arc<SlotSet>,
 }
 
+/// What all views must say, as the first of them says it.
+#[derive(Debug, Default)]
+struct Reference {
+    /// In the order of that view's table.
+    known: Vec<Known>,
+    /// Places in `known`, by id.
+    by_id: Vec<usize>,
+}
+
 /// Names nodes for messages.
 pub(super) trait Names {
     /// The name of a node of the drill.
@@ -32,13 +41,13 @@ pub(super) fn pending(
     assigned: &SlotSet,
     names: &dyn Names,
 ) -> Option<String> {
-    let mut reference: Vec<Known> = Vec::new();
+    let mut reference = Reference::default();
     for node in 0..nodes {
         let mut found = None;
         let looked = world.look(node, &mut |view| {
             found = wrong_with(node, view, nodes, names);
-            if found.is_none() && reference.is_empty() {
-                reference = known_to(view);
+            if found.is_none() && reference.known.is_empty() {
+                reference = Reference::new(view);
             }
             if found.is_none() {
                 found = disagreement(node, view, &reference, names);
@@ -103,17 +112,30 @@ fn wrong_with(
     None
 }
 
-fn known_to(view: NodeView<'_>) -> Vec<Known> {
-    let mut known: Vec<Known> = view
-        .peers()
-        .map(|peer| Known {
-            id: peer.id,
-            master: master_of(peer, view),
-            slots: Arc::clone(&peer.slots),
-        })
-        .collect();
-    known.sort_by_key(|known| known.id);
-    known
+impl Reference {
+    fn new(view: NodeView<'_>) -> Self {
+        let known: Vec<Known> = view
+            .peers()
+            .map(|peer| Known {
+                id: peer.id,
+                master: master_of(peer, view),
+                slots: Arc::clone(&peer.slots),
+            })
+            .collect();
+        let mut by_id: Vec<usize> = (0..known.len()).collect();
+        by_id.sort_by_key(|&place| known[place].id);
+        Self { known, by_id }
+    }
+
+    /// Where what is known of a node stands; probably at `guess`.
+    fn find(&self, id: NodeId, guess: usize) -> Option<usize> {
+        if self.known.get(guess).is_some_and(|known| known.id == id) {
+            return Some(guess);
+        }
+        let id_at = |&place: &usize| self.known[place].id;
+        let found = self.by_id.binary_search_by_key(&id, id_at).ok()?;
+        Some(self.by_id[found])
+    }
 }
 
 fn master_of(peer: &Peer, view: NodeView<'_>) -> Option<NodeId> {
@@ -125,15 +147,18 @@ fn master_of(peer: &Peer, view: NodeView<'_>) -> Option<NodeId> {
 fn disagreement(
     node: NodeNumber,
     view: NodeView<'_>,
-    reference: &[Known],
+    reference: &Reference,
     names: &dyn Names,
 ) -> Option<String> {
+    let mut guess = 0;
     for peer in view.peers() {
         let (who, whom) = (|| names.node(node), || names.id(peer.id));
-        let Ok(place) = reference.binary_search_by_key(&peer.id, |known| known.id) else {
+        let Some(place) = reference.find(peer.id, guess) else {
             return Some(format!("{} knows {}, others do not", who(), whom()));
         };
-        let known = &reference[place];
+        // Tables that were filled in the same order differ in the place of the node itself only.
+        guess = place + 1;
+        let known = &reference.known[place];
         if master_of(peer, view) != known.master {
             return Some(format!(
                 "{} and others differ on the role of {}",
@@ -154,12 +179,10 @@ fn disagreement(
 }
 
 /// What is wrong with what all agree on.
-fn unsound(reference: &[Known], assigned: &SlotSet, names: &dyn Names) -> Option<String> {
-    let find = |id: NodeId| {
-        let place = reference.binary_search_by_key(&id, |known| known.id).ok()?;
-        Some(&reference[place])
-    };
-    let chained = reference.iter().find(|known| {
+fn unsound(reference: &Reference, assigned: &SlotSet, names: &dyn Names) -> Option<String> {
+    let find = |id: NodeId| Some(&reference.known[reference.find(id, 0)?]);
+    let mut by_id = reference.by_id.iter().map(|&place| &reference.known[place]);
+    let chained = by_id.find(|known| {
         known
             .master
             .is_some_and(|master| find(master).is_none_or(|known| known.master.is_some()))
@@ -171,7 +194,7 @@ fn unsound(reference: &[Known], assigned: &SlotSet, names: &dyn Names) -> Option
         ));
     }
     let mut owned = [0; SLOT_BYTES];
-    for known in reference {
+    for known in &reference.known {
         for (all, of_node) in owned.iter_mut().zip(known.slots.bitmap()) {
             *all |= of_node;
         }
