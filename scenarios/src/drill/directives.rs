@@ -24,6 +24,16 @@ const DECIDED_BY_THE_WORLD: &[(&str, &str)] = &[
     ),
 ];
 
+/// What only a server on a real host acts on.
+const OF_A_HOST: &[&str] = &[
+    "logfile",
+    "pidfile",
+    "protected-mode",
+    "save",
+    "shutdown-timeout",
+    "tcp-keepalive",
+];
+
 /// A configuration, and how it was written.
 pub(super) struct Directives {
     pub(super) config: Config,
@@ -111,12 +121,15 @@ fn set(config: &mut Config, entry: &Entry, mistakes: &mut Mistakes) -> Option<St
     }
     let text = value_text(&entry.value, mistakes)?;
     let Err(error) = config.set(name, &text) else {
-        if Config::directive(name).is_some_and(|directive| !directive.acts) {
-            mistakes.add(Draft::warning(
-                format!("`{name}` changes nothing in a drill"),
-                entry.key.span,
-                "read, checked and kept, but no node acts on it",
-            ));
+        let why = if OF_A_HOST.contains(&name) {
+            Some("only a server on a real host acts on it")
+        } else {
+            let acts = Config::directive(name).is_none_or(|directive| directive.acts);
+            (!acts).then_some("read, checked and kept, but no node acts on it")
+        };
+        if let Some(why) = why {
+            let what = format!("`{name}` changes nothing in a drill");
+            mistakes.add(Draft::warning(what, entry.key.span, why));
         }
         return Some(text);
     };

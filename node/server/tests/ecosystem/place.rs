@@ -117,8 +117,9 @@ impl Place {
         let mut heard = 0;
         for answer in answers {
             heard = question_after(heard, &output, &mut child);
-            // `redis-cli` reads whatever there is: an answer must not come before its question.
-            let _ = writeln!(input, "{answer}");
+            // `redis-cli` reads whatever there is: an answer must come whole, and not before its
+            // question.
+            let _ = input.write_all(format!("{answer}\n").as_bytes());
         }
         drop(input);
         let success = wait_for(&mut child, &step).success();
