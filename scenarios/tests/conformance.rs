@@ -283,18 +283,37 @@ fn seeds(first: u64, usual: u64) -> Range<u64> {
 
 #[test]
 fn both_worlds_show_the_same_facts() {
+    let (differences, table) = compare(0, 1);
+    println!("{table}");
+    if differences.is_empty() {
+        return;
+    }
+    // With so many tests one is wrong now and then. What differs does so again, in more and other
+    // runs.
+    let (again, table) = compare(500, 2);
+    println!("{table}");
+    assert!(
+        again.is_empty(),
+        "event and turmoil differ:\n{differences:#?}\nand again:\n{again:#?}\n{table}"
+    );
+}
+
+/// What differs between the worlds, and the table of all times. The seeds begin at this one of each
+/// drill's, and there are so many times the usual number.
+fn compare(skipped: u64, times_usual: u64) -> (Vec<String>, String) {
     let mut table =
         "| drill | phase | event | turmoil | | KS p |\n|---|---|---|---|---|---|\n".to_owned();
     let mut all = Vec::new();
     let mut pooled: BTreeMap<&str, Pooled> = BTreeMap::new();
-    for (first, path) in (0..).step_by(1000).zip(drills()) {
+    for (first, path) in (skipped..).step_by(1000).zip(drills()) {
         let drill = Drill::from_file(&path).unwrap_or_else(|bad| panic!("{bad}"));
         if is_left_out(&drill) {
             continue;
         }
         let name = drill.scenario().name.clone();
-        let event = Shown::of(&drill, WorldKind::Event, seeds(first, EVENT_SEEDS));
-        let turmoil = Shown::of(&drill, WorldKind::Turmoil, seeds(first, TURMOIL_SEEDS));
+        let shown = |world, usual: u64| Shown::of(&drill, world, seeds(first, usual * times_usual));
+        let event = shown(WorldKind::Event, EVENT_SEEDS);
+        let turmoil = shown(WorldKind::Turmoil, TURMOIL_SEEDS);
         for difference in differences(&event, &turmoil) {
             all.push(format!("{name}: {difference}"));
         }
@@ -320,11 +339,7 @@ fn both_worlds_show_the_same_facts() {
             all.push(format!("{phase}: {percent:+.1} %, p = {p_value:.4}"));
         }
     }
-    println!("{table}");
-    assert!(
-        all.is_empty(),
-        "event and turmoil differ:\n{all:#?}\n{table}"
-    );
+    (all, table)
 }
 
 /// A phase of a drill in both worlds.
