@@ -140,6 +140,9 @@ pub struct Config {
     pub maxmemory_policy: MaxmemoryPolicy,
     /// `maxmemory-samples`.
     pub maxmemory_samples: u32,
+    /// `slowlog-log-slower-than`, µs: commands that take as long are kept in the slow log; none are
+    /// if it is negative. Looked at after every command.
+    pub slowlog_log_slower_than_us: i64,
     /// `lfu-log-factor`.
     pub lfu_log_factor: u32,
     /// `lfu-decay-time`, min.
@@ -259,6 +262,7 @@ impl Default for Config {
             dir: ".".into(),
             maxmemory_policy: MaxmemoryPolicy::Noeviction,
             maxmemory_samples: 5,
+            slowlog_log_slower_than_us: 10_000,
             lfu_log_factor: 10,
             lfu_decay_time_min: 1,
             limits: Limits::DEFAULT,

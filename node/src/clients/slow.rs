@@ -69,7 +69,7 @@ pub(crate) fn measure(node: &mut Node, now: Mono) {
     };
     let took_us = now.0.saturating_sub(running.began.0);
     node.clients.stats.of(running.number).took_us += took_us;
-    let threshold_us = node.config.number_of("slowlog-log-slower-than");
+    let threshold_us = node.config.slowlog_log_slower_than_us;
     let is_slow = u64::try_from(threshold_us).is_ok_and(|threshold_us| took_us >= threshold_us);
     if is_slow && !running.spec.flags.contains(Flags::SKIP_SLOWLOG) {
         note(node, &running, took_us);

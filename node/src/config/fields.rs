@@ -217,6 +217,7 @@ static FIELDS: &[Field] = &[
     choice!("enable-debug-command", enable_debug_command: ProtectedAction),
     bytes!("maxmemory", maxmemory_bytes),
     choice!("maxmemory-policy", maxmemory_policy: MaxmemoryPolicy),
+    number!("slowlog-log-slower-than", slowlog_log_slower_than_us: i64),
     number!("maxmemory-samples", maxmemory_samples: u32),
     number!("lfu-log-factor", lfu_log_factor: u32),
     number!("lfu-decay-time", lfu_decay_time_min: u32),
