@@ -409,16 +409,7 @@ fn sort_pairs(parts: &mut Vec<Answer>) {
 }
 
 fn answers_alike(place: &mut Place) {
-    place.start(Make::Redis, 7000, &[]);
-    place.start(Make::Redrill, 7001, &[]);
-    for port in [7000, 7001] {
-        place.cli(port, &["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
-        place.eventually("it serves", |place| {
-            place
-                .cli(port, &["CLUSTER", "INFO"])
-                .contains("cluster_state:ok")
-        });
-    }
+    place.start_alone(&[(Make::Redis, 7000), (Make::Redrill, 7001)], &[]);
     let ports = [place.port(7000), place.port(7001)];
     let mut clients = [false, true].map(|resp3| ports.map(|port| Client::new(port, resp3)));
     let seed = std::env::var("ANSWERS_SEED").ok();

@@ -36,16 +36,7 @@ const ROUNDS: usize = 5;
 
 /// Both servers, each alone in its cluster with all slots: the real one on 7000, ours on 7001.
 fn two_alone(place: &mut Place) {
-    place.start(Make::Redis, 7000, &[]);
-    place.start(Make::Redrill, 7001, &[]);
-    for port in [7000, 7001] {
-        place.cli(port, &["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
-        place.eventually("it serves", |place| {
-            place
-                .cli(port, &["CLUSTER", "INFO"])
-                .contains("cluster_state:ok")
-        });
-    }
+    place.start_alone(&[(Make::Redis, 7000), (Make::Redrill, 7001)], &[]);
 }
 
 /// `redis-benchmark`, the servers in turn, each on the first processor and the load on the second.
@@ -111,7 +102,7 @@ fn memory(place: &mut Place) {
     two_alone(place);
     let mut grown = [0; 2];
     for (make, port) in [(0, 7000), (1, 7001)] {
-        let empty = resident_kb(place.pid(port));
+        let empty = place.resident_kb(port);
         let mut stream = TcpStream::connect(("127.0.0.1", place.port(port))).unwrap();
         for batch in 0..KEYS / BATCH {
             let mut commands = String::new();
@@ -127,20 +118,13 @@ fn memory(place: &mut Place) {
             stream.read_exact(&mut said).unwrap();
         }
         assert_eq!(place.cli(port, &["DBSIZE"]), KEYS.to_string());
-        grown[make] = resident_kb(place.pid(port)) - empty;
+        grown[make] = place.resident_kb(port) - empty;
     }
     let [real, ours] = grown.map(|kb| kb as f64 / 1024.0);
     eprintln!(
         "a million values of 64 bytes: redis-server {real:.0} MiB, redrill-server {ours:.0} MiB, ratio {:.2}",
         ours / real
     );
-}
-
-fn resident_kb(pid: u32) -> usize {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let number = line.unwrap().trim().trim_end_matches(" kB");
-    number.parse().unwrap()
 }
 
 /// How many failovers there are of each kind.

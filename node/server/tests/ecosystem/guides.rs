@@ -31,17 +31,6 @@ fn says(text: &str, wanted: &[&str]) {
     }
 }
 
-/// Waits until every node of these ports finds the cluster whole.
-fn whole(place: &Place, ports: &[u16]) {
-    for &port in ports {
-        place.eventually(&format!("{port} finds the cluster ok"), |place| {
-            place
-                .cli(port, &["CLUSTER", "INFO"])
-                .contains("cluster_state:ok")
-        });
-    }
-}
-
 /// Waits until each of these ports knows all the others, and what they are.
 fn acquainted(place: &Place, ports: &[u16]) {
     for &port in ports {
@@ -109,7 +98,7 @@ mkdir -p 7000";
             "[OK] All 16384 slots covered.",
         ],
     );
-    whole(place, &[7000, 7001, 7002]);
+    place.whole(&[7000, 7001, 7002]);
 
     connecting_as_a_client(place);
     slot_aware_operations(place);
@@ -170,7 +159,7 @@ fn scaling_out_and_in(place: &mut Place) {
     let added = place.shell("redis-cli --cluster add-node 127.0.0.1:7003 127.0.0.1:7000");
     says(&added, &["[OK] New node added correctly."]);
     acquainted(place, &[7000, 7001, 7002, 7003]);
-    whole(place, &[7000, 7001, 7002, 7003]);
+    place.whole(&[7000, 7001, 7002, 7003]);
     let rebalanced = place.shell("redis-cli --cluster rebalance 127.0.0.1:7000");
     says(&rebalanced, &["*** No rebalancing needed!"]);
     // A new master is left out unless one asks for it.
@@ -231,7 +220,7 @@ fn sharding_and_masterless_failover(place: &mut Place) {
         &["yes"],
     );
     says(&created.text, &["[OK] All 16384 slots covered."]);
-    whole(place, &[7000, 7001, 7002]);
+    place.whole(&[7000, 7001, 7002]);
 
     // The guide's option is called --cluster-master-id, says redis-cli.
     let refused = place.shell_with(
@@ -262,7 +251,7 @@ fn sharding_and_masterless_failover(place: &mut Place) {
     place.eventually("7001 follows it", |place| {
         place.cli(7001, &["ROLE"]).starts_with("slave")
     });
-    whole(place, &[7000, 7001, 7002, 7003]);
+    place.whole(&[7000, 7001, 7002, 7003]);
     says(
         &place.shell("redis-cli --cluster info 127.0.0.1:7000"),
         &["in 3 masters."],
@@ -352,7 +341,7 @@ done",
             "[OK] All 16384 slots covered.",
         ],
     );
-    whole(place, &[7000, 7001, 7002, 7003, 7004, 7005]);
+    place.whole(&[7000, 7001, 7002, 7003, 7004, 7005]);
 }
 
 fn verify_the_cluster(place: &mut Place) {
@@ -443,17 +432,13 @@ fn simulate_failover(place: &mut Place) {
         failed && masters.count() == 3
     };
     place.eventually("the replica is promoted", promoted);
-    place.eventually("the state is ok", |place| {
-        place
-            .cli(7000, &["CLUSTER", "INFO"])
-            .contains("cluster_state:ok")
-    });
+    place.whole(&[7000]);
     let state = place.shell("redis-cli -p 7000 cluster info | grep cluster_state");
     says(&state, &["cluster_state:ok"]);
     place.eventually("7001 comes back as a replica", |place| {
         place.cli(7001, &["ROLE"]).starts_with("slave")
     });
-    whole(place, &[7000, 7001, 7002, 7003, 7004, 7005]);
+    place.whole(&[7000, 7001, 7002, 7003, 7004, 7005]);
 }
 
 fn add_nodes(place: &mut Place) {
@@ -462,7 +447,7 @@ fn add_nodes(place: &mut Place) {
     let added = place.shell("redis-cli --cluster add-node 127.0.0.1:7006 127.0.0.1:7000");
     says(&added, &["[OK] New node added correctly."]);
     acquainted(place, &[7000, 7001, 7002, 7003, 7004, 7005, 7006]);
-    whole(place, &[7006]);
+    place.whole(&[7006]);
     place.shell(
         "redis-cli --cluster reshard 127.0.0.1:7000 \\
     --cluster-from $(redis-cli -p 7000 cluster myid) \\

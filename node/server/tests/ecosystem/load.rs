@@ -43,13 +43,7 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 fn alone(place: &mut Place, directives: &[(&str, &str)]) {
-    place.start(Make::Redrill, 7000, directives);
-    place.cli(7000, &["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
-    place.eventually("it serves", |place| {
-        place
-            .cli(7000, &["CLUSTER", "INFO"])
-            .contains("cluster_state:ok")
-    });
+    place.start_alone(&[(Make::Redrill, 7000)], directives);
 }
 
 fn backup(place: &mut Place) {
@@ -99,13 +93,7 @@ fn the_stock_benchmark(place: &mut Place) {
     place.shell(
         "redis-cli --cluster create 127.0.0.1:7000 127.0.0.1:7001 127.0.0.1:7002 --cluster-yes",
     );
-    for port in 7000..7003 {
-        place.eventually("the cluster is ok", |place| {
-            place
-                .cli(port, &["CLUSTER", "INFO"])
-                .contains("cluster_state:ok")
-        });
-    }
+    place.whole(&[7000, 7001, 7002]);
     for options in ["-P 1", "-P 100 -r 1000"] {
         let printed = place.shell(&format!(
             "redis-benchmark --cluster -p 7000 -t set,get,incr,lpush,rpush,lpop,rpop,sadd,hset,spop,zadd,zpopmin,lrange_100,mset -c 50 -n 10000 {options} -q",
@@ -204,23 +192,11 @@ fn memory_limit(place: &mut Place) {
         used("used_memory")
     );
     // What the system gave: the keyspace, the program and the slack of its allocator.
-    let resident = resident_bytes(place.pid(7000));
+    let resident = place.resident_kb(7000) as f64 * 1024.0;
     assert!(
         resident <= limit * 1.1 + f64::from(20 << 20),
         "{resident} bytes are resident"
     );
     let evicted = place.cli(7000, &["INFO", "stats"]);
     assert!(!evicted.contains("evicted_keys:0\r"), "{evicted}");
-}
-
-fn resident_bytes(pid: u32) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kb: f64 = line
-        .unwrap()
-        .trim()
-        .trim_end_matches(" kB")
-        .parse()
-        .unwrap();
-    kb * 1024.0
 }

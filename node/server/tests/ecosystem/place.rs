@@ -213,6 +213,25 @@ impl Place {
         });
     }
 
+    /// Starts servers that are clusters of their own, each with all slots.
+    pub(crate) fn start_alone(&mut self, servers: &[(Make, u16)], directives: &[(&str, &str)]) {
+        for &(make, port) in servers {
+            self.start(make, port, directives);
+            self.cli(port, &["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+        }
+        self.whole(&servers.iter().map(|&(_, port)| port).collect::<Vec<_>>());
+    }
+
+    /// Waits until the nodes of these ports find the cluster whole.
+    pub(crate) fn whole(&self, ports: &[u16]) {
+        for &port in ports {
+            self.eventually(&format!("{port} finds the cluster ok"), |place| {
+                let info = place.cli(port, &["CLUSTER", "INFO"]);
+                info.contains("cluster_state:ok")
+            });
+        }
+    }
+
     /// Kills the server at a port at once (`kill -9`).
     pub(crate) fn kill(&mut self, port: u16) {
         let place = self.servers.iter().position(|&(at, _)| at == port).unwrap();
@@ -234,6 +253,14 @@ impl Place {
     pub(crate) fn pid(&self, port: u16) -> u32 {
         let found = self.servers.iter().find(|&&(at, _)| at == port);
         found.unwrap().1.id()
+    }
+
+    /// Resident memory of the server at a port, KiB.
+    pub(crate) fn resident_kb(&self, port: u16) -> usize {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid(port))).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.unwrap().trim().trim_end_matches(" kB");
+        number.parse().unwrap()
     }
 
     /// Waits until something holds.
