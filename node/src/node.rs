@@ -221,7 +221,7 @@ impl Node {
             replication_id: self.replication.id(),
             replication_offset: replication::offset(self),
             master_link_up: self.replication.link_up(),
-            key_count: self.store.len(),
+            node: self,
         }
     }
 

@@ -1,8 +1,12 @@
 //! A read-only look at a node, for worlds, selectors and tests.
 
 use crate::cluster::{ClusterState, Peer, PeerIndex};
+use crate::commands;
 use crate::ids::{NodeId, ReplicationId};
+use crate::node::Node;
+use crate::reply::Reply;
 use crate::slot::Slot;
+use crate::word::Word;
 
 /// What a node would tell of itself.
 #[derive(Clone, Copy, Debug)]
@@ -11,7 +15,7 @@ pub struct NodeView<'a> {
     pub(crate) replication_id: ReplicationId,
     pub(crate) replication_offset: u64,
     pub(crate) master_link_up: bool,
-    pub(crate) key_count: usize,
+    pub(crate) node: &'a Node,
 }
 
 impl<'a> NodeView<'a> {
@@ -90,7 +94,15 @@ impl<'a> NodeView<'a> {
 
     /// Number of keys.
     #[must_use]
-    pub const fn key_count(&self) -> usize {
-        self.key_count
+    pub fn key_count(&self) -> usize {
+        self.node.store.len()
+    }
+
+    /// What a client that connects now would be answered to `GET key`, behind `ASKING` or not, by
+    /// the same checks and in the same words; `None`: nothing, as long as clients are paused. The
+    /// node does not notice.
+    #[must_use]
+    pub fn read_back(&self, key: &Word, asking: bool) -> Option<Reply> {
+        commands::read_back(self.node, key, asking)
     }
 }

@@ -16,7 +16,7 @@
 mod links;
 mod load;
 mod pipeline;
-mod slots;
+pub(crate) mod slots;
 mod tasks;
 #[cfg(test)]
 mod tests;
@@ -36,7 +36,7 @@ use crate::rng::{Purpose, Streams};
 use crate::scenario::{ClientSpec, NodeSpec, Workload};
 use crate::trace::{ClientNumber, NodeNumber, Operation};
 
-/// A workload client, or the reader of the audit.
+/// A workload client.
 #[derive(Debug)]
 pub struct Client(Kind);
 
@@ -106,15 +106,6 @@ pub enum ClientAction {
     },
     /// An operation ended.
     Done(Operation),
-    /// The audit read a key.
-    Audited {
-        /// The key's digest.
-        key: u64,
-        /// The digest of the key and the value found; `None`: nothing there.
-        found: Option<u64>,
-        /// Who answered; `None`: nobody did.
-        node: Option<NodeNumber>,
-    },
 }
 
 /// A key that was written, or that a write was tried on.
@@ -141,19 +132,6 @@ impl Client {
         })
     }
 
-    /// A client that reads keys back, each from its owner, as fast as it is answered. It gives up
-    /// on a key after five seconds.
-    #[must_use]
-    pub fn auditor(
-        keys: Vec<WrittenKey>,
-        nodes: &[NodeSpec],
-        addresses: &[SocketAddr],
-        start_us: u64,
-    ) -> Self {
-        let auditor = Pipeline::auditor(keys, nodes, addresses, start_us);
-        Self(Kind::Pipeline(Box::new(auditor)))
-    }
-
     /// Takes one input and says what is to be done.
     pub fn handle(&mut self, now_us: u64, input: ClientInput, actions: &mut Vec<ClientAction>) {
         match &mut self.0 {
@@ -175,7 +153,7 @@ impl Client {
     pub fn set_rate_factor(&mut self, now_us: u64, factor: f64) {
         match &mut self.0 {
             Kind::Writer(writer) => writer.pace.set_factor(now_us, factor),
-            Kind::Pipeline(pipeline) => pipeline.set_rate_factor(now_us, factor),
+            Kind::Pipeline(pipeline) => pipeline.pace.set_factor(now_us, factor),
         }
     }
 
@@ -188,11 +166,11 @@ impl Client {
         }
     }
 
-    /// The keys it tried to write, as often as it did; once.
+    /// The keys it tried to write, in the order in which it did first. Only once.
     pub fn take_written(&mut self) -> Vec<WrittenKey> {
         match &mut self.0 {
             Kind::Writer(writer) => writer.load.take_written(),
-            Kind::Pipeline(pipeline) => pipeline.take_written(),
+            Kind::Pipeline(pipeline) => pipeline.load.take_written(),
         }
     }
 }

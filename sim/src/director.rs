@@ -3,6 +3,7 @@
 //! The director is asked at every time it names and whenever something was recorded; it looks at
 //! nodes and changes the world through [`World`], and writes down what it does.
 
+mod audit;
 mod formation;
 mod health;
 mod reshard;
@@ -26,6 +27,7 @@ use crate::scenario::{Formation, Scenario, Trigger};
 use crate::select::Roles;
 use crate::trace::{Event, FaultSource, NodeNumber, Phase, ProcessChange};
 use crate::world::{Hosts, Ticket, World};
+use audit::Reading;
 use formation::Script;
 use health::Names;
 use reshard::Reshard;
@@ -46,9 +48,6 @@ const FORM_WITHIN_TIMEOUTS: u64 = 4;
 
 /// How long replicas may take to catch up once the load has stopped.
 const CATCH_UP_WITHIN_US: u64 = 5_000_000;
-
-/// How long the audit may take to read its keys.
-const AUDIT_WITHIN_US: u64 = 120_000_000;
 
 /// Leads a run.
 pub struct Director<'a> {
@@ -119,13 +118,13 @@ enum Asker {
 }
 
 /// How far the audit is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Debug)]
 enum Audit {
     /// Operations are still in flight.
     Stopping,
     /// Replicas have not caught up yet.
     CatchingUp,
-    Reading,
+    Reading(Box<Reading>),
 }
 
 impl<'a> Director<'a> {
@@ -396,7 +395,7 @@ impl Director<'_> {
 
     fn audit(&mut self, now_us: u64, world: &mut dyn World) {
         let late = now_us >= self.phase_until_us;
-        match self.audit {
+        match &self.audit {
             Audit::Stopping if late || world.clients_are_idle() => {
                 self.audit = Audit::CatchingUp;
                 self.phase_until_us = now_us + CATCH_UP_WITHIN_US;
@@ -407,24 +406,24 @@ impl Director<'_> {
                     self.remark(now_us, format!("before the audit, {lagging}"));
                 }
                 if late || lagging.is_none() {
-                    self.audit = Audit::Reading;
-                    self.phase_until_us = now_us + AUDIT_WITHIN_US;
-                    let mut keys = world.take_written();
-                    keys.sort_unstable();
-                    keys.dedup();
-                    world.audit(keys);
+                    let keys = audit::each_once(world.take_written(), self.scenario.workload.keys);
+                    let nodes = &self.scenario.cluster.nodes;
+                    let reading = Reading::new(keys, nodes, &self.plan.addresses(), now_us);
+                    self.audit = Audit::Reading(Box::new(reading));
+                    self.phase_until_us = u64::MAX;
+                    self.read_back(now_us, world);
                 }
             }
-            Audit::Reading if late || world.audit_is_over() => {
-                if !world.audit_is_over() {
-                    self.remark(
-                        now_us,
-                        "the audit could not read every key in time".to_owned(),
-                    );
-                }
-                self.enter(now_us, Phase::Done, u64::MAX);
-            }
-            Audit::Stopping | Audit::Reading => (),
+            Audit::Reading(_) => self.read_back(now_us, world),
+            Audit::Stopping => (),
+        }
+    }
+
+    fn read_back(&mut self, now_us: u64, world: &dyn World) {
+        if let Audit::Reading(reading) = &mut self.audit
+            && reading.go_on(now_us, world, &mut self.recorder.borrow_mut())
+        {
+            self.enter(now_us, Phase::Done, u64::MAX);
         }
     }
 

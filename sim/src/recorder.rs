@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use redrill_node::{Fact, SavedState};
 
-use crate::client::ClientAction;
 use crate::scenario::{Scenario, StallKind};
 use crate::trace::{Event, NodeNumber, Operation, ProcessChange, Record, StateLoad};
 use crate::world::Ticket;
@@ -153,17 +152,9 @@ impl Recorder {
         self.record(at_us, Event::Operation(operation));
     }
 
-    /// A client did something worth recording.
-    pub fn client_action(&mut self, at_us: u64, action: &ClientAction) {
-        match *action {
-            ClientAction::Done(operation) => self.operation(at_us, operation),
-            ClientAction::Audited { key, found, node } => {
-                self.record(at_us, Event::Audited { key, found, node });
-            }
-            ClientAction::Connect { .. }
-            | ClientAction::Send { .. }
-            | ClientAction::Close { .. } => (),
-        }
+    /// The audit read a key, or could not: its digest, the digest of what was found, who answered.
+    pub fn audited(&mut self, at_us: u64, key: u64, found: Option<u64>, node: Option<NodeNumber>) {
+        self.record(at_us, Event::Audited { key, found, node });
     }
 
     /// An operator's command was answered, or will not be.

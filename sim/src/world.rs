@@ -53,6 +53,9 @@ pub trait World {
     /// state file yet.
     fn look(&self, node: NodeNumber, look: &mut dyn FnMut(NodeView<'_>)) -> bool;
 
+    /// Whether a node's process would take a command now: it runs, and stands still for nothing.
+    fn answers(&self, node: NodeNumber) -> bool;
+
     /// Starts a node's process; gives its host power if it had lost it.
     fn start(&mut self, node: NodeNumber);
 
@@ -93,14 +96,9 @@ pub trait World {
     /// Whether no client has an operation in flight.
     fn clients_are_idle(&self) -> bool;
 
-    /// The keys that the clients tried to write, client after client.
+    /// The keys that the clients tried to write, client after client, each in the order in which
+    /// it first did.
     fn take_written(&mut self) -> Vec<WrittenKey>;
-
-    /// Starts to read keys back. Each is told to the recorder.
-    fn audit(&mut self, keys: Vec<WrittenKey>);
-
-    /// Whether the audit has read every key.
-    fn audit_is_over(&self) -> bool;
 }
 
 /// Where things are among the hosts of a network: nodes, then clients, then the operator.
@@ -119,7 +117,7 @@ impl Hosts {
         self.nodes + client
     }
 
-    /// The operator's host, which no fault touches. The audit reads from it too.
+    /// The operator's host, which no fault touches.
     #[must_use]
     pub const fn operator(self) -> HostNumber {
         self.nodes + self.clients

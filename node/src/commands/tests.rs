@@ -12,6 +12,7 @@ mod errors;
 mod hashes;
 mod keyspace;
 mod lists;
+mod read_back;
 mod redirect;
 mod replication;
 mod saving;

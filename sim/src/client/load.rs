@@ -35,10 +35,29 @@ pub(super) struct Load {
     key_stream: Stream,
     operation_stream: Stream,
     next_number: u32,
-    /// A key as often as it was written.
+    /// Every key that was written.
     written: Vec<WrittenKey>,
+    /// Which of the shared keys those are.
+    known: Places,
     /// Where keys and values are put together.
     text: Vec<u8>,
+}
+
+/// Some of the places from 0 on, a bit each.
+#[derive(Debug, Default)]
+struct Places(Vec<u64>);
+
+impl Places {
+    /// Adds a place; false if it is among them.
+    fn insert(&mut self, place: u64) -> bool {
+        let (word, bit) = ((place / 64) as usize, 1 << (place % 64));
+        if self.0.len() <= word {
+            self.0.resize(word + 1, 0);
+        }
+        let is_new = self.0[word] & bit == 0;
+        self.0[word] |= bit;
+        is_new
+    }
 }
 
 /// One operation to do.
@@ -82,6 +101,7 @@ impl Load {
             operation_stream: setup.streams.stream(Purpose::ClientOperations, entity),
             next_number: 0,
             written: Vec::new(),
+            known: Places::default(),
             text: Vec::new(),
         }
     }
@@ -90,17 +110,21 @@ impl Load {
     pub(super) fn next(&mut self) -> Work {
         let number = self.next_number;
         self.next_number += 1;
-        let key = self.key(number);
+        let place = self.place(number);
+        let key = self.key(place);
         let slot = key_slot(&key);
         let is_write = self.operation_stream.unit() < self.writes;
         let choice = self.operation_stream.word();
         let digest = key_digest(&key);
         let (command, write) = if is_write {
-            self.written.push(WrittenKey {
-                digest,
-                slot,
-                key: key.clone(),
-            });
+            let is_new = match self.keys {
+                Keys::Unique => true,
+                Keys::Uniform { .. } | Keys::Zipf { .. } => self.known.insert(place),
+            };
+            if is_new {
+                let key = key.clone();
+                self.written.push(WrittenKey { digest, slot, key });
+            }
             let value = self.value(number);
             let write = write_digest(&key, &value);
             ([Word::from_static(b"SET"), key, value].into(), Some(write))
@@ -121,13 +145,17 @@ impl Load {
         std::mem::take(&mut self.written)
     }
 
-    fn key(&mut self, number: u32) -> Word {
-        let client = self.client;
-        let place = match self.keys {
+    /// Which key an operation is on.
+    fn place(&mut self, number: u32) -> u64 {
+        match self.keys {
             Keys::Unique => u64::from(number),
             Keys::Uniform { count } => self.key_stream.below(count.into()),
             Keys::Zipf { count, exponent } => self.zipf(count, exponent),
-        };
+        }
+    }
+
+    fn key(&mut self, place: u64) -> Word {
+        let client = self.client;
         let tag = self.tags.as_ref().and_then(|tags| {
             let turn = place as usize % tags.len().max(1);
             tags.get(turn)
@@ -166,12 +194,6 @@ impl Load {
             value.resize(self.value_bytes, b'.');
         }
         Word::copy_from_slice(value)
-    }
-}
-
-impl Work {
-    pub(super) fn key(&self) -> &Word {
-        &self.command[1]
     }
 }
 

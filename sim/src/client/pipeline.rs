@@ -1,20 +1,16 @@
-//! The pipelined client: an open loop, or the reader of the audit.
+//! The pipelined client: an open loop.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use redrill_node::Word;
-use redrill_node::{CommandLine, Reply, write_digest};
+use redrill_node::{CommandLine, Reply};
 
 use super::links::Links;
 use super::load::{Load, Work};
 use super::slots::{Addresses, Refusal, Slots};
 use super::tasks::Tasks;
-use super::{ClientAction, ClientInput, Pace, Setup, WrittenKey};
-use crate::scenario::NodeSpec;
+use super::{ClientAction, ClientInput, Pace, Setup};
 use crate::trace::{ClientNumber, NodeNumber, Operation, Outcome};
-
-/// How long the audit asks for one key.
-const AUDIT_TIMEOUT_US: u64 = 5_000_000;
 
 /// Redirects that an operation follows.
 const REDIRECTS: u16 = 5;
@@ -31,13 +27,11 @@ const REFRESH_EVERY_US: u64 = 100_000;
 /// How long a node may take to tell the slots.
 const REFRESH_TIMEOUT_US: u64 = 500_000;
 
-/// Keys that the audit has in flight.
-const AUDITED_AT_ONCE: usize = 128;
-
 /// A client with many operations in flight.
 #[derive(Debug)]
 pub(super) struct Pipeline {
-    source: Source,
+    pub(super) pace: Pace,
+    pub(super) load: Load,
     number: ClientNumber,
     timeout_us: u64,
     addresses: Addresses,
@@ -52,19 +46,6 @@ pub(super) struct Pipeline {
     retries: BTreeSet<(u64, u32)>,
     refresh: Refresh,
     suspect_until_us: BTreeMap<NodeNumber, u64>,
-}
-
-/// Where operations come from.
-#[derive(Debug)]
-enum Source {
-    Load {
-        pace: Pace,
-        load: Box<Load>,
-    },
-    Audit {
-        keys: VecDeque<WrittenKey>,
-        next_number: u32,
-    },
 }
 
 /// An operation in flight.
@@ -111,56 +92,25 @@ struct Refresh {
 
 impl Pipeline {
     pub(super) fn new(setup: &Setup<'_>, load: Load) -> Self {
-        let source = Source::Load {
+        let node_count = setup.nodes.len() as NodeNumber;
+        Self {
             pace: Pace::new(setup),
-            load: Box::new(load),
-        };
-        let mut pipeline = Self::from_source(source, setup.nodes, setup.addresses, setup.start_us);
-        pipeline.number = setup.number;
-        pipeline.timeout_us = setup.spec.timeout_us;
-        pipeline.refresh.next_node = setup.number % pipeline.node_count.max(1);
-        pipeline
-    }
-
-    pub(super) fn auditor(
-        keys: Vec<WrittenKey>,
-        nodes: &[NodeSpec],
-        addresses: &[std::net::SocketAddr],
-        start_us: u64,
-    ) -> Self {
-        let source = Source::Audit {
-            keys: keys.into(),
-            next_number: 0,
-        };
-        Self {
-            timeout_us: AUDIT_TIMEOUT_US,
-            ..Self::from_source(source, nodes, addresses, start_us)
-        }
-    }
-
-    fn from_source(
-        source: Source,
-        nodes: &[NodeSpec],
-        addresses: &[std::net::SocketAddr],
-        start_us: u64,
-    ) -> Self {
-        Self {
-            source,
-            number: 0,
-            timeout_us: 0,
-            addresses: Addresses::new(addresses),
-            node_count: nodes.len() as NodeNumber,
+            load,
+            number: setup.number,
+            timeout_us: setup.spec.timeout_us,
+            addresses: Addresses::new(setup.addresses),
+            node_count,
             slots: Slots::unknown(),
             links: Links::default(),
-            asked: nodes.iter().map(|_| VecDeque::new()).collect(),
+            asked: setup.nodes.iter().map(|_| VecDeque::new()).collect(),
             tasks: Tasks::default(),
             deadlines: VecDeque::new(),
             retries: BTreeSet::new(),
             refresh: Refresh {
                 wanted: true,
                 asking: None,
-                not_before_us: start_us,
-                next_node: 0,
+                not_before_us: setup.start_us,
+                next_node: setup.number % node_count.max(1),
             },
             suspect_until_us: BTreeMap::new(),
         }
@@ -180,28 +130,11 @@ impl Pipeline {
         refresh_us
             .min(retry_us)
             .min(deadline_us)
-            .min(self.next_issue_us())
+            .min(self.pace.next_us())
     }
 
-    pub(super) fn is_idle(&self) -> bool {
-        let nothing_left = match &self.source {
-            Source::Load { .. } => true,
-            Source::Audit { keys, .. } => keys.is_empty(),
-        };
-        nothing_left && self.tasks.is_empty()
-    }
-
-    pub(super) fn set_rate_factor(&mut self, now_us: u64, factor: f64) {
-        if let Source::Load { pace, .. } = &mut self.source {
-            pace.set_factor(now_us, factor);
-        }
-    }
-
-    pub(super) fn take_written(&mut self) -> Vec<WrittenKey> {
-        match &mut self.source {
-            Source::Load { load, .. } => load.take_written(),
-            Source::Audit { .. } => Vec::new(),
-        }
+    pub(super) const fn is_idle(&self) -> bool {
+        self.tasks.is_empty()
     }
 
     pub(super) fn handle(
@@ -228,7 +161,7 @@ impl Pipeline {
         }
         self.expire(now_us, actions);
         self.retry(now_us, actions);
-        while self.next_issue_us() <= now_us {
+        while self.pace.next_us() <= now_us {
             self.issue(now_us, actions);
         }
         self.ask_for_slots(now_us, actions);
@@ -237,40 +170,8 @@ impl Pipeline {
 
 /// Operations.
 impl Pipeline {
-    fn next_issue_us(&self) -> u64 {
-        match &self.source {
-            Source::Load { pace, .. } => pace.next_us(),
-            Source::Audit { keys, .. } => {
-                let may = !keys.is_empty() && self.tasks.len() < AUDITED_AT_ONCE;
-                if may {
-                    self.refresh_first_us()
-                } else {
-                    u64::MAX
-                }
-            }
-        }
-    }
-
-    /// The audit asks for the slots before it reads.
-    fn refresh_first_us(&self) -> u64 {
-        if self.refresh.asking.is_some() || self.refresh.wanted {
-            u64::MAX
-        } else {
-            0
-        }
-    }
-
     fn issue(&mut self, now_us: u64, actions: &mut Vec<ClientAction>) {
-        let (issued_us, work) = match &mut self.source {
-            Source::Load { pace, load } => (pace.take(), load.next()),
-            Source::Audit { keys, next_number } => {
-                let Some(key) = keys.pop_front() else {
-                    return;
-                };
-                *next_number += 1;
-                (now_us, audit_work(key, *next_number))
-            }
-        };
+        let (issued_us, work) = (self.pace.take(), self.load.next());
         let number = work.number;
         self.deadlines
             .push_back((issued_us.max(now_us) + self.timeout_us, number));
@@ -364,7 +265,8 @@ impl Pipeline {
             return;
         };
         let Reply::Error(text) = reply else {
-            return self.succeed(number, node, reply, actions);
+            task.node = Some(node);
+            return self.finish(number, Outcome::Ok, actions);
         };
         let refusal = Refusal::of(text, &self.addresses);
         if matches!(refusal, Refusal::Moved(..) | Refusal::Ask(_)) {
@@ -483,34 +385,6 @@ impl Pipeline {
         self.try_later(now_us, number);
     }
 
-    fn succeed(
-        &mut self,
-        number: u32,
-        node: NodeNumber,
-        reply: &Reply,
-        actions: &mut Vec<ClientAction>,
-    ) {
-        match &self.source {
-            Source::Load { .. } => {
-                if let Some(task) = self.tasks.get_mut(number) {
-                    task.node = Some(node);
-                }
-                self.finish(number, Outcome::Ok, actions);
-            }
-            Source::Audit { .. } => {
-                if let Some(task) = self.tasks.remove(number) {
-                    let key = task.work.key_digest;
-                    let found = value_of(reply).map(|value| write_digest(task.work.key(), value));
-                    actions.push(ClientAction::Audited {
-                        key,
-                        found,
-                        node: Some(node),
-                    });
-                }
-            }
-        }
-    }
-
     fn finish(&mut self, number: u32, outcome: Outcome, actions: &mut Vec<ClientAction>) {
         let Some(task) = self.tasks.remove(number) else {
             return;
@@ -521,24 +395,17 @@ impl Pipeline {
         {
             self.deadlines.pop_front();
         }
-        actions.push(match &self.source {
-            Source::Load { .. } => ClientAction::Done(Operation {
-                client: self.number,
-                number,
-                issued_us: task.issued_us,
-                write: task.work.write,
-                key: task.work.key_digest,
-                slot: task.work.slot,
-                node: task.node,
-                requests: task.requests,
-                outcome,
-            }),
-            Source::Audit { .. } => ClientAction::Audited {
-                key: task.work.key_digest,
-                found: None,
-                node: None,
-            },
-        });
+        actions.push(ClientAction::Done(Operation {
+            client: self.number,
+            number,
+            issued_us: task.issued_us,
+            write: task.work.write,
+            key: task.work.key_digest,
+            slot: task.work.slot,
+            node: task.node,
+            requests: task.requests,
+            outcome,
+        }));
     }
 }
 
@@ -606,34 +473,4 @@ fn words(words: &[&'static str]) -> CommandLine {
         .iter()
         .map(|word| Word::from_static(word.as_bytes()))
         .collect()
-}
-
-fn value_of(reply: &Reply) -> Option<&[u8]> {
-    match reply {
-        Reply::Bulk(value) => Some(value),
-        Reply::Simple(_)
-        | Reply::Error(_)
-        | Reply::Integer(_)
-        | Reply::Verbatim(_)
-        | Reply::Nil
-        | Reply::NilArray
-        | Reply::Array(_)
-        | Reply::Map(_)
-        | Reply::Set(_)
-        | Reply::Double(_)
-        | Reply::Boolean(_)
-        | Reply::Push(_) => None,
-    }
-}
-
-fn audit_work(key: WrittenKey, number: u32) -> Work {
-    let WrittenKey { digest, slot, key } = key;
-    Work {
-        number,
-        command: [Word::from_static(b"GET"), key].into(),
-        key_digest: digest,
-        slot,
-        write: None,
-        replica_choice: None,
-    }
 }

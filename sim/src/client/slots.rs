@@ -1,4 +1,4 @@
-//! What a client knows of the slots, and what replies tell it.
+//! What a client knows of the slots, and what replies tell it. The audit finds its way by the same.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -13,18 +13,18 @@ const NOBODY: NodeNumber = NodeNumber::MAX;
 
 /// A client's slot cache.
 #[derive(Debug)]
-pub(super) struct Slots {
+pub(crate) struct Slots {
     masters: Box<[NodeNumber; SLOT_COUNT]>,
     replicas: BTreeMap<NodeNumber, Vec<NodeNumber>>,
 }
 
 /// The addresses of a cluster's nodes.
 #[derive(Clone, Debug)]
-pub(super) struct Addresses(BTreeMap<SocketAddr, NodeNumber>);
+pub(crate) struct Addresses(BTreeMap<SocketAddr, NodeNumber>);
 
 /// What an error reply says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     /// `-MOVED`: the slot's owner is another node.
     Moved(Slot, NodeNumber),
     /// `-ASK`: this one key is at another node already.
@@ -39,7 +39,7 @@ pub(super) enum Refusal {
 
 impl Slots {
     /// Nothing is known.
-    pub(super) fn unknown() -> Self {
+    pub(crate) fn unknown() -> Self {
         Self {
             masters: Box::new([NOBODY; SLOT_COUNT]),
             replicas: BTreeMap::new(),
@@ -47,7 +47,7 @@ impl Slots {
     }
 
     /// The slots as they are given out at the start.
-    pub(super) fn initial(nodes: &[NodeSpec]) -> Self {
+    pub(crate) fn initial(nodes: &[NodeSpec]) -> Self {
         let mut slots = Self::unknown();
         for (number, node) in (0..).zip(nodes) {
             for range in &node.slots {
@@ -66,13 +66,13 @@ impl Slots {
         slots
     }
 
-    pub(super) fn master(&self, slot: Slot) -> Option<NodeNumber> {
+    pub(crate) fn master(&self, slot: Slot) -> Option<NodeNumber> {
         let master = self.masters[usize::from(slot)];
         (master != NOBODY).then_some(master)
     }
 
     /// The master or one of its replicas, by random bits.
-    pub(super) fn any_of_shard(&self, slot: Slot, choice: u64) -> Option<NodeNumber> {
+    pub(crate) fn any_of_shard(&self, slot: Slot, choice: u64) -> Option<NodeNumber> {
         let master = self.master(slot)?;
         let replicas = self.replicas.get(&master).map_or(&[][..], Vec::as_slice);
         match crate::rng::scale(choice, replicas.len() as u64 + 1) as usize {
@@ -81,12 +81,12 @@ impl Slots {
         }
     }
 
-    pub(super) fn set_master(&mut self, slot: Slot, node: NodeNumber) {
+    pub(crate) fn set_master(&mut self, slot: Slot, node: NodeNumber) {
         self.masters[usize::from(slot)] = node;
     }
 
     /// Takes over a `CLUSTER SLOTS` reply. False if it is not one.
-    pub(super) fn learn(&mut self, reply: &Reply, addresses: &Addresses) -> bool {
+    pub(crate) fn learn(&mut self, reply: &Reply, addresses: &Addresses) -> bool {
         let Reply::Array(ranges) = reply else {
             return false;
         };
@@ -130,11 +130,11 @@ impl Slots {
 }
 
 impl Addresses {
-    pub(super) fn new(addresses: &[SocketAddr]) -> Self {
+    pub(crate) fn new(addresses: &[SocketAddr]) -> Self {
         Self(addresses.iter().copied().zip(0..).collect())
     }
 
-    pub(super) fn find(&self, address: &str) -> Option<NodeNumber> {
+    pub(crate) fn find(&self, address: &str) -> Option<NodeNumber> {
         let (ip, port) = address.rsplit_once(':')?;
         let address = SocketAddr::new(ip.parse().ok()?, port.parse().ok()?);
         self.0.get(&address).copied()
@@ -155,7 +155,7 @@ impl Addresses {
 impl Refusal {
     /// What an error reply says. A redirect to an address the client does not know is
     /// [`Refusal::Other`].
-    pub(super) fn of(text: &str, addresses: &Addresses) -> Self {
+    pub(crate) fn of(text: &str, addresses: &Addresses) -> Self {
         let mut words = text.split(' ');
         let known = match words.next() {
             Some("MOVED") => {

@@ -15,11 +15,6 @@ pub(super) struct Tasks {
 }
 
 impl Tasks {
-    /// Number of operations in flight.
-    pub(super) const fn len(&self) -> usize {
-        self.len
-    }
-
     pub(super) const fn is_empty(&self) -> bool {
         self.len == 0
     }

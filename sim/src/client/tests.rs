@@ -39,7 +39,6 @@ struct Bench {
     inputs: Vec<(u64, ClientInput)>,
     requests: Vec<(u64, NodeNumber, String)>,
     done: Vec<(u64, Operation)>,
-    audited: Vec<(u64, Option<u64>, Option<NodeNumber>)>,
 }
 
 fn nodes() -> Vec<NodeSpec> {
@@ -160,7 +159,6 @@ impl Bench {
             inputs: Vec::new(),
             requests: Vec::new(),
             done: Vec::new(),
-            audited: Vec::new(),
         }
     }
 
@@ -235,7 +233,6 @@ impl Bench {
                 });
             }
             ClientAction::Done(operation) => self.done.push((self.now_us, operation)),
-            ClientAction::Audited { key, found, node } => self.audited.push((key, found, node)),
         }
     }
 
@@ -656,49 +653,6 @@ fn zipf_keys_are_shared_and_uneven() {
         "1/H(100, 0.99) is 0.19: {share}"
     );
     assert!(bench.client.take_written().len() > 80);
-}
-
-#[test]
-fn the_audit_reads_every_key_once_from_its_owner() {
-    let key = |number: u32| {
-        let key = Word::from(format!("k{number}"));
-        WrittenKey {
-            digest: key_digest(&key),
-            slot: key_slot(&key),
-            key,
-        }
-    };
-    let keys: Vec<_> = (0..1_000).map(key).collect();
-    let auditor = Client::auditor(keys, &nodes(), &addresses(), 0);
-    let mut bench = Bench::new(auditor, |now_us, node, command| match &command[0][..] {
-        b"GET" if command[1] == "k7" => Answer::Break,
-        b"GET" if command[1] == "k8" => Answer::Reply(Reply::Nil),
-        b"GET" => {
-            let redirected = healthy(now_us, node, command);
-            let is_owner = redirected == Answer::Reply(Reply::Nil);
-            if is_owner {
-                Answer::Reply(Reply::bulk("v"))
-            } else {
-                redirected
-            }
-        }
-        _ => healthy(now_us, node, command),
-    });
-    bench.until(10_000 * MS);
-    assert!(bench.client.is_idle());
-    assert_eq!(bench.audited.len(), 1_000);
-    let of = |name: &str| {
-        let digest = key_digest(name.as_bytes());
-        *bench
-            .audited
-            .iter()
-            .find(|audited| audited.0 == digest)
-            .unwrap()
-    };
-    assert_eq!((of("k7").1, of("k7").2), (None, None));
-    assert_eq!(of("k8").1, None);
-    assert!(of("k8").2.is_some());
-    assert_eq!(of("k9").1, Some(redrill_node::write_digest(b"k9", b"v")));
 }
 
 #[test]

@@ -787,3 +787,52 @@ fn a_host_that_is_back_soon_resets_its_old_connections() {
         }
     }
 }
+
+/// Keys that the audit read, and keys that it could not read.
+fn audited(trace: &Trace) -> (usize, usize) {
+    let nodes = trace
+        .records
+        .iter()
+        .filter_map(|record| match record.event {
+            Event::Audited { node, .. } => Some(node),
+            _ => None,
+        });
+    let (read, unread): (Vec<_>, Vec<_>) = nodes.partition(Option::is_some);
+    (read.len(), unread.len())
+}
+
+#[test]
+fn the_audit_reads_every_key_at_one_instant() {
+    for (world, trace) in traces(&kill_master(), 1) {
+        let (read, unread) = audited(&trace);
+        assert!(read > 1500, "{world}: {read}");
+        assert_eq!(unread, 0, "{world}");
+        let mut times = times(&trace, |event| matches!(event, Event::Audited { .. }));
+        times.dedup();
+        assert_eq!(times.len(), 1, "{world}");
+    }
+}
+
+#[test]
+fn keys_of_a_node_that_sleeps_on_are_given_up_after_five_seconds() {
+    let sleep = StepAction::Run {
+        command: "DEBUG SLEEP 60".to_owned(),
+        on: named("m1"),
+    };
+    let mut scenario = Scenario {
+        steps: vec![at(9 * SECOND, None, sleep)],
+        converge_within_us: SECOND,
+        ..cluster(3, 0)
+    };
+    scenario.config.cluster_require_full_coverage = false;
+    for (world, trace) in traces(&scenario, 1) {
+        let (read, unread) = audited(&trace);
+        assert!(read > 900 && unread > 400, "{world}: {read} {unread}");
+        let times = times(&trace, |event| matches!(event, Event::Audited { .. }));
+        let took_us = times[times.len() - 1] - times[0];
+        assert!(
+            (5_000_000..5_200_000).contains(&took_us),
+            "{world}: {took_us}"
+        );
+    }
+}

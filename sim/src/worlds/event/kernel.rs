@@ -353,9 +353,9 @@ impl Kernel {
                     self.close(wire, Side::Opener);
                 }
             }
-            ClientAction::Done(_) | ClientAction::Audited { .. } => {
+            ClientAction::Done(operation) => {
                 let mut recorder = self.recorder.borrow_mut();
-                recorder.client_action(self.now_us, &action);
+                recorder.operation(self.now_us, operation);
             }
         }
     }

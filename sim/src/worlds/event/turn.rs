@@ -111,7 +111,8 @@ impl Kernel {
         }
     }
 
-    fn may_turn(&self, node: NodeNumber) -> bool {
+    /// Whether a process would take what arrives.
+    pub(super) fn may_turn(&self, node: NodeNumber) -> bool {
         let host = &self.hosts[usize::from(node)];
         host.node.is_some() && !host.frozen && host.loop_state == LoopState::Polling
     }

@@ -57,8 +57,6 @@ struct EventWorld<'a> {
     kernel: Kernel,
     recorder: Rc<RefCell<Recorder>>,
     addresses: Vec<SocketAddr>,
-    /// The kernel's number of the audit's client, once it reads.
-    auditor: Option<u16>,
     /// The kernel's numbers of the workload clients.
     clients: u16,
 }
@@ -94,7 +92,6 @@ impl<'a> EventWorld<'a> {
             kernel,
             recorder,
             addresses,
-            auditor: None,
             clients: 0,
         }
     }
@@ -109,6 +106,10 @@ impl World for EventWorld<'_> {
             }
             None => false,
         }
+    }
+
+    fn answers(&self, node: NodeNumber) -> bool {
+        self.kernel.may_turn(node)
     }
 
     fn start(&mut self, node: NodeNumber) {
@@ -219,20 +220,6 @@ impl World for EventWorld<'_> {
         clients
             .flat_map(|host| host.client.take_written())
             .collect()
-    }
-
-    fn audit(&mut self, keys: Vec<WrittenKey>) {
-        let nodes = &self.scenario.cluster.nodes;
-        let now_us = self.kernel.now_us;
-        let client = Client::auditor(keys, nodes, &self.addresses, now_us);
-        self.auditor = Some(self.kernel.add_client(client, self.hosts.operator()));
-    }
-
-    fn audit_is_over(&self) -> bool {
-        let auditor = self
-            .auditor
-            .map(|number| &self.kernel.clients[usize::from(number)]);
-        auditor.is_some_and(|host| host.client.is_idle())
     }
 }
 

@@ -276,10 +276,6 @@ impl Task {
     }
 
     fn carry_out(&mut self, now_us: u64, action: ClientAction) {
-        self.around
-            .recorder
-            .borrow_mut()
-            .client_action(now_us, &action);
         match action {
             ClientAction::Connect { connection, node } => {
                 let address = self.around.directory.nodes[usize::from(node)][0];
@@ -297,7 +293,10 @@ impl Task {
             ClientAction::Close { connection } => {
                 self.links.remove(&connection);
             }
-            ClientAction::Done(_) | ClientAction::Audited { .. } => (),
+            ClientAction::Done(operation) => {
+                let mut recorder = self.around.recorder.borrow_mut();
+                recorder.operation(now_us, operation);
+            }
         }
     }
 }

@@ -83,7 +83,6 @@ struct TurmoilWorld<'a> {
     nodes: Vec<Rc<NodeHost>>,
     desk: Rc<Desk>,
     clients: Vec<Rc<Seat>>,
-    auditor: Option<Rc<Seat>>,
 }
 
 impl<'a> TurmoilWorld<'a> {
@@ -149,7 +148,6 @@ impl<'a> TurmoilWorld<'a> {
             nodes,
             desk,
             clients: Vec::new(),
-            auditor: None,
         }
     }
 
@@ -182,6 +180,13 @@ impl World for TurmoilWorld<'_> {
                 .borrow()
                 .with_node(|node| look(node.view()))
                 .is_some()
+    }
+
+    fn answers(&self, node: NodeNumber) -> bool {
+        let host = self.node(node);
+        let control = host.control.borrow();
+        let is_awake = host.sleeps_until_us.get().is_none() && !control.is_frozen();
+        host.runs.get() && is_awake && control.is_running()
     }
 
     fn start(&mut self, node: NodeNumber) {
@@ -293,24 +298,6 @@ impl World for TurmoilWorld<'_> {
         clients
             .flat_map(|seat| seat.client.borrow_mut().take_written())
             .collect()
-    }
-
-    fn audit(&mut self, keys: Vec<WrittenKey>) {
-        let nodes = &self.scenario.cluster.nodes;
-        let addresses = self.plan.addresses();
-        let client = Client::auditor(keys, nodes, &addresses, self.now_us);
-        let seat = Seat::new(client);
-        self.auditor = Some(Rc::clone(&seat));
-        self.desk.order(Order::Client {
-            host: self.hosts.operator(),
-            client: seat,
-        });
-    }
-
-    fn audit_is_over(&self) -> bool {
-        self.auditor
-            .as_ref()
-            .is_some_and(|seat| seat.client.borrow().is_idle())
     }
 }
 
