@@ -2,85 +2,101 @@
 //!
 //! `clusterCron` upstream visits every node ten times a second. Nearly all of these visits find
 //! nothing to do, and in a cluster of a thousand nodes they are a million a second. Here each peer
-//! is queued under a time before which no rule of the visit can apply to it; the rules are the
-//! same.
-
-use std::collections::BTreeMap;
+//! has a time before which no rule of the visit can apply to it, and the times stand close together
+//! to be run through; the rules are the same.
 
 use crate::cluster::{ClusterState, PeerIndex};
 use crate::message::NodeFlags;
 use crate::time::WallMillis;
 
-/// Nothing to look at.
-const NEVER: WallMillis = WallMillis(i64::MAX);
-
-/// Peers that are to be looked at within a time as long as this, in powers of two of ms, stand in
-/// no order: the cron comes by more seldom.
-const GRAIN: u32 = 6;
-
-/// The peers, by when to look at them next.
+/// When to look at each peer next.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Attention {
-    /// By time in grains. A peer that was brought forward is left behind where it was.
-    queue: BTreeMap<i64, Vec<PeerIndex>>,
+    /// By place, ms since `base`.
+    look_at: Vec<i32>,
+    base: WallMillis,
     /// The node-timeout the times were reckoned with, ms.
     timeout_ms: i64,
 }
 
-const fn grain(at: WallMillis) -> i64 {
-    at.0 >> GRAIN
+/// Nothing to look at.
+const NEVER: WallMillis = WallMillis(i64::MAX);
+
+impl Attention {
+    /// No time comes as late.
+    const NEVER: i32 = i32::MAX;
+
+    /// The base moves up when it lies as far back, ms: twelve days.
+    const REACH_MS: i64 = 1 << 30;
+
+    fn at(&self, time: WallMillis) -> i32 {
+        let since_ms = time.0.saturating_sub(self.base.0);
+        since_ms.clamp(i32::MIN.into(), Self::NEVER.into()) as i32
+    }
+
+    /// Nobody looks at a place any more.
+    pub(crate) fn forget(&mut self, index: PeerIndex) {
+        if let Some(look_at) = self.look_at.get_mut(usize::from(index.0)) {
+            *look_at = Self::NEVER;
+        }
+    }
+
+    /// The places whose time has come.
+    fn take(&mut self, now: WallMillis, taken: &mut Vec<PeerIndex>) {
+        const STRIDE: usize = 64;
+        let now = self.at(now);
+        taken.clear();
+        for (stride, times) in self.look_at.chunks_mut(STRIDE).enumerate() {
+            // Nearly always nobody's has; this has no branch for each.
+            if !times.iter().fold(false, |any, &at| any | (at <= now)) {
+                continue;
+            }
+            for (place, at) in (stride * STRIDE..).zip(times) {
+                if *at <= now {
+                    *at = Self::NEVER;
+                    taken.push(PeerIndex(place as u16));
+                }
+            }
+        }
+    }
 }
 
 impl ClusterState {
     /// Has the cron look at a peer no later than its state demands now. To be called after every
     /// change that may bring the time forward: a new peer, a new link, a pong.
     pub(crate) fn attend(&mut self, index: PeerIndex) {
-        let due = self.due(index);
-        let peer = &mut self[index];
-        if due < peer.look_at {
-            let before = std::mem::replace(&mut peer.look_at, due);
-            if grain(due) != grain(before) {
-                let queue = &mut self.attention.queue;
-                queue.entry(grain(due)).or_default().push(index);
-            }
+        let due = self.attention.at(self.due(index));
+        let (look_at, place) = (&mut self.attention.look_at, usize::from(index.0));
+        if place >= look_at.len() {
+            look_at.resize(place + 1, Attention::NEVER);
         }
+        look_at[place] = look_at[place].min(due);
     }
 
-    /// The peers to look at now, each once. The caller attends to them again afterwards.
-    pub(crate) fn take_due(&mut self, now: WallMillis, timeout_ms: i64) -> Vec<PeerIndex> {
-        if timeout_ms != self.attention.timeout_ms {
-            self.attention.timeout_ms = timeout_ms;
-            self.attention.queue.clear();
+    /// The peers to look at now. The caller attends to them again afterwards.
+    pub(crate) fn take_due(&mut self, now: WallMillis, timeout_ms: i64, due: &mut Vec<PeerIndex>) {
+        let reached = now.0.saturating_sub(self.attention.base.0);
+        let is_stale = !(0..Attention::REACH_MS).contains(&reached);
+        if is_stale || timeout_ms != self.attention.timeout_ms {
+            self.attention = Attention {
+                look_at: Vec::new(),
+                base: now,
+                timeout_ms,
+            };
             for index in self.places() {
                 if self.get(index).is_some() {
-                    self[index].look_at = NEVER;
                     self.attend(index);
                 }
             }
         }
-        let (mut due, mut later) = (Vec::new(), Vec::new());
-        while let Some(first) = self.attention.queue.first_entry() {
-            let at = *first.key();
-            if at > grain(now) {
-                break;
+        self.attention.take(now, due);
+        due.retain(|&index| {
+            let is_due = self.due(index) <= now;
+            if !is_due {
+                self.attend(index);
             }
-            for index in first.remove() {
-                if self.get(index).is_none_or(|peer| grain(peer.look_at) != at) {
-                    continue;
-                }
-                self[index].look_at = NEVER;
-                if self.due(index) <= now {
-                    due.push(index);
-                } else {
-                    later.push(index);
-                }
-            }
-        }
-        for index in later {
-            self.attend(index);
-        }
-        due.sort_unstable();
-        due
+            is_due
+        });
     }
 
     /// Whether every peer that a rule may apply to is among `due`. For debug builds: it is the walk

@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 
 use crate::clients;
-use crate::cluster::{Link, PeerIndex};
+use crate::cluster::{Link, MYSELF, PeerIndex};
 use crate::fact::Fact;
 use crate::gossip::{self, PingKind};
 use crate::ids::LinkId;
-use crate::message::{Body, Header, Message, MessageFlags, NodeFlags, Ping};
+use crate::message::{Address, Body, Header, Message, MessageFlags, NodeFlags, Ping};
 use crate::node::Node;
 use crate::word::Word;
 use crate::{election, epoch, failure, manual_failover, membership, slots};
@@ -255,7 +255,11 @@ fn learn_own_address(node: &mut Node, link: LinkId, is_meet: bool) {
         return;
     };
     if known != Some(local) {
-        node.cluster.myself_mut().address.ip = Some(local);
+        let address = Address {
+            ip: Some(local),
+            ..node.cluster.myself().address
+        };
+        node.cluster.set_address(MYSELF, address);
         node.save_config(false);
     }
 }

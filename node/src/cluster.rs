@@ -7,14 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::attention::Attention;
+use crate::directory::{Directory, Identity, Name};
 use crate::id_map::IdMap;
 use crate::ids::{LinkId, NodeId};
-use crate::message::MessageKind;
+use crate::message::{Address, MessageKind};
 use crate::slot::{SLOT_COUNT, Slot, SlotSet};
 use crate::time::WallMillis;
 use buckets::Buckets;
 
-pub(crate) use buckets::{Draw, Key};
 pub use peer::Peer;
 
 /// A place in the node table. Stays valid until that peer is removed.
@@ -31,6 +31,9 @@ const NOBODY: u16 = u16::MAX;
 #[derive(Clone, Debug)]
 pub struct ClusterState {
     peers: Vec<Peer>,
+    directory: Arc<Directory>,
+    /// The place of each name of the directory; [`NOBODY`] if it is not that of a peer.
+    places: Vec<u16>,
     /// Places of peers that were removed.
     vacant: Vec<PeerIndex>,
     buckets: Buckets,
@@ -104,11 +107,13 @@ pub struct Link {
 }
 
 impl ClusterState {
-    pub(crate) fn new(myself: Peer, hash_seed: u64) -> Self {
+    pub(crate) fn new(myself: Peer, hash_seed: u64, directory: &Arc<Directory>) -> Self {
         let mut buckets = Buckets::new(hash_seed);
         buckets.insert(myself.id, MYSELF);
-        Self {
+        let mut cluster = Self {
             buckets,
+            directory: Arc::clone(directory),
+            places: Vec::new(),
             attention: Attention::default(),
             unconnected: BTreeSet::new(),
             suspects: BTreeSet::new(),
@@ -133,7 +138,14 @@ impl ClusterState {
             sent: [0; MessageKind::COUNT],
             sent_bytes: 0,
             received: [0; MessageKind::COUNT],
-        }
+        };
+        cluster.name(MYSELF);
+        cluster
+    }
+
+    /// The directory whose names the peers have.
+    pub(crate) const fn directory(&self) -> &Arc<Directory> {
+        &self.directory
     }
 
     /// The node itself.
@@ -152,46 +164,45 @@ impl ClusterState {
         self.buckets.find(id, |index| self.is(index, id))
     }
 
-    /// The places of many ids; of each that is probably there, [`Self::is`] must be asked. Only
-    /// what will be needed of them is read, all of it side by side: one after the other, a large
-    /// cluster waits for memory most of the time.
-    pub(crate) fn guess_all(
+    /// The places of many names; none for a name that is not that of a peer. The peers are read
+    /// side by side: one after the other, a large cluster waits for memory most of the time.
+    pub(crate) fn find_names(
         &self,
-        ids: impl Iterator<Item = NodeId>,
-        keys: &mut Vec<Key>,
-        places: &mut Vec<Option<PeerIndex>>,
+        names: impl Iterator<Item = Name>,
+        found: &mut Vec<Option<PeerIndex>>,
     ) {
-        keys.clear();
-        keys.extend(ids.map(|id| self.buckets.key(id)));
-        self.buckets.fetch(keys);
-        places.clear();
-        places.extend(keys.iter().map(|&key| self.buckets.guess(key)));
-        self.fetch(places.iter().copied().flatten());
+        found.clear();
+        found.extend(names.map(|name| {
+            let place = self.places.get(name.number()).copied();
+            place.filter(|&place| place != NOBODY).map(PeerIndex)
+        }));
+        self.fetch(found.iter().copied().flatten());
     }
 
-    /// Many places drawn by `random` numbers, in the same way.
+    /// Many places drawn by `random` numbers, and read in the same way.
     pub(crate) fn draw_peers(
         &self,
         count: usize,
         random: impl FnMut() -> u64,
-        draws: &mut Vec<Draw>,
-        places: &mut Vec<PeerIndex>,
+        drawn: &mut Vec<PeerIndex>,
     ) {
-        self.buckets.draw_all(count, random, draws);
-        self.buckets.fetch_drawn(draws);
-        places.clear();
-        places.extend(draws.iter().map(|&draw| self.buckets.drawn(draw)));
-        self.fetch(places.iter().copied());
+        self.buckets.draw(count, random, drawn);
+        self.fetch(drawn.iter().copied());
     }
 
     fn fetch(&self, places: impl Iterator<Item = PeerIndex>) {
         let peers = places.filter_map(|index| self.peers.get(usize::from(index.0)));
-        buckets::fetch(peers.map(|peer| peer.flags.bits()));
+        std::hint::black_box(peers.fold(0, |mixed, peer| mixed ^ peer.flags.bits()));
     }
 
     /// Whether a place is that of an id.
     pub(crate) fn is(&self, index: PeerIndex, id: NodeId) -> bool {
         self.get(index).is_some_and(|peer| peer.id == id)
+    }
+
+    /// Whether a place is that of a name.
+    pub(crate) fn is_called(&self, index: PeerIndex, name: Name) -> bool {
+        self.get(index).is_some_and(|peer| peer.name() == name)
     }
 
     /// Number of nodes known, the node itself and those in handshake included.
@@ -224,12 +235,10 @@ impl ClusterState {
 
     pub(crate) fn add(&mut self, peer: Peer) -> PeerIndex {
         if self.buckets.is_full() {
-            self.buckets.double();
-            for (place, known) in (0..).map(PeerIndex).zip(&self.peers) {
-                if !known.is_vacant() {
-                    self.buckets.insert(known.id, place);
-                }
-            }
+            let peers = (0..).map(PeerIndex).zip(&self.peers);
+            let held = peers.filter(|(_, known)| !known.is_vacant());
+            self.buckets
+                .double(held.map(|(place, known)| (known.id, place)));
         }
         let id = peer.id;
         let index = match self.vacant.pop() {
@@ -243,6 +252,9 @@ impl ClusterState {
             }
         };
         self.buckets.insert(id, index);
+        if !self[index].in_handshake() {
+            self.name(index);
+        }
         self.topology += 1;
         self.watch(index);
         index
@@ -267,6 +279,8 @@ impl ClusterState {
     /// Takes a peer out of the table. The caller has removed all that points at it.
     pub(crate) fn take(&mut self, index: PeerIndex) -> Option<Peer> {
         self.get(index)?;
+        self.forget_name(index);
+        self.attention.forget(index);
         let peer = std::mem::replace(&mut self.peers[usize::from(index.0)], Peer::vacant());
         self.vacant.push(index);
         self.unconnected.remove(&index);
@@ -277,10 +291,47 @@ impl ClusterState {
         Some(peer)
     }
 
+    /// A peer has another id: the one it was known by was made up, or given up.
     pub(crate) fn rename(&mut self, index: PeerIndex, id: NodeId) {
-        let old = std::mem::replace(&mut self[index].id, id);
+        let Identity { id: old, address } = **self[index].identity();
         self.buckets.remove(old, index);
         self.buckets.insert(id, index);
+        self.identify(index, Identity { id, address });
+        self.name(index);
+    }
+
+    /// A peer is reached elsewhere.
+    pub(crate) fn set_address(&mut self, index: PeerIndex, address: Address) {
+        let id = self[index].id;
+        self.identify(index, Identity { id, address });
+        if !self[index].in_handshake() {
+            self.name(index);
+        }
+    }
+
+    /// Gives a peer an identity that has no name yet.
+    fn identify(&mut self, index: PeerIndex, identity: Identity) {
+        self.forget_name(index);
+        self[index].set_identity(Name::NONE, Arc::new(identity));
+    }
+
+    /// Looks up what a peer's identity is called. The ids of handshakes are made up: they are told
+    /// to nobody, and need no name.
+    fn name(&mut self, index: PeerIndex) {
+        let (name, shared) = self.directory.enter(self[index].identity());
+        self[index].set_identity(name, shared);
+        if name != Name::NONE {
+            let names = self.places.len().max(name.number() + 1);
+            self.places.resize(names, NOBODY);
+            self.places[name.number()] = index.0;
+        }
+    }
+
+    fn forget_name(&mut self, index: PeerIndex) {
+        let name = self[index].name();
+        if let Some(place) = self.places.get_mut(name.number()) {
+            *place = NOBODY;
+        }
     }
 
     /// The owner of a slot.

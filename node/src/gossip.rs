@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use crate::action::Action;
-use crate::cluster::{Draw, Key, MYSELF, Peer, PeerIndex};
+use crate::cluster::{MYSELF, Peer, PeerIndex};
+use crate::directory::Name;
 use crate::engine::Quirk;
 use crate::failure;
 use crate::ids::LinkId;
 use crate::membership;
 use crate::message::{Body, Gossip, Header, Message, MessageFlags, NodeFlags, Ping};
 use crate::node::Node;
+use crate::section::{Entry, Section};
 use crate::time::WallMillis;
 use crate::wire::bus::encoded_len;
 
@@ -30,6 +32,9 @@ pub(crate) enum PingKind {
     Meet,
 }
 
+/// A node that is held for failing.
+const DOWN: NodeFlags = NodeFlags::FAIL.union(NodeFlags::PFAIL);
+
 /// Whom a broadcast PONG goes to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Audience {
@@ -42,13 +47,12 @@ pub(crate) enum Audience {
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     /// Of whom a gossip section that is taken in speaks.
-    keys: Vec<Key>,
     found: Vec<Option<PeerIndex>>,
-    /// Who was drawn to be told of, and who will be.
-    draws: Vec<Draw>,
+    /// Whom the cron looks at.
+    due: Vec<PeerIndex>,
+    /// Who was drawn to be told of.
     drawn: Vec<PeerIndex>,
-    told: Vec<PeerIndex>,
-    /// Who is among `told`, a bit a place.
+    /// Who is told of already, a bit a place.
     mentioned: Vec<u64>,
 }
 
@@ -61,7 +65,8 @@ pub(crate) fn cron(node: &mut Node) -> bool {
         ping_one_at_random(node);
     }
     let (now, timeout_ms) = (node.wall(), node.config.cluster_node_timeout_ms);
-    let mut due = node.cluster.take_due(now, timeout_ms);
+    let mut due = std::mem::take(&mut node.scratch.due);
+    node.cluster.take_due(now, timeout_ms, &mut due);
     debug_assert!(
         node.cluster.overlooks_nobody(&due, now),
         "a peer was not attended to"
@@ -74,12 +79,13 @@ pub(crate) fn cron(node: &mut Node) -> bool {
         due.push(replica);
     }
     let mut suspected = false;
-    for index in due {
+    for &index in &due {
         suspected |= visit(node, index);
         if node.cluster.get(index).is_some() {
             node.cluster.attend(index);
         }
     }
+    node.scratch.due = due;
     suspected
 }
 
@@ -208,98 +214,120 @@ pub(crate) fn header(node: &Node, mut message_flags: MessageFlags) -> Header {
 
 /// Takes in what a ping, pong or meet tells of others (`clusterProcessGossipSection`). `sender` is
 /// the teller, if it is a member.
-pub(crate) fn take_in(node: &mut Node, sender: Option<PeerIndex>, gossip: &[Gossip]) {
-    let mut found = std::mem::take(&mut node.scratch.found);
-    let ids = gossip.iter().map(|entry| entry.node);
-    (node.cluster).guess_all(ids, &mut node.scratch.keys, &mut found);
+pub(crate) fn take_in(node: &mut Node, sender: Option<PeerIndex>, gossip: &Section) {
     let voters_only = node.has_quirk(Quirk::OnlyVotersMarkFail);
     let reporter = sender.filter(|&sender| {
         let peer = &node.cluster[sender];
         peer.is_master() && (peer.votes() || !voters_only)
     });
-    for (entry, guess) in gossip.iter().zip(&found) {
-        let known = guess.filter(|&index| node.cluster.is(index, entry.node));
-        match known.or_else(|| node.cluster.find(entry.node)) {
-            Some(index) => take_in_known(node, reporter, index, entry),
-            None => {
-                if sender.is_some() && !entry.flags.contains(NodeFlags::NOADDR) {
-                    membership::learn_of(node, entry);
-                }
-            }
+    let Some(entries) = gossip.in_names_of(node.cluster.directory()) else {
+        for entry in &*gossip.entries() {
+            take_in_spelled(node, sender, reporter, entry);
         }
+        return;
+    };
+    let mut found = std::mem::take(&mut node.scratch.found);
+    let names = entries.iter().map(|entry| entry.name);
+    node.cluster.find_names(names, &mut found);
+    for (entry, known) in entries.iter().zip(&found) {
+        // Taking in one entry may move a peer, or add one.
+        let known = known.filter(|&index| node.cluster.is_called(index, entry.name));
+        let Some(index) = known else {
+            let spelled = entry.spelled(&node.cluster.directory().read());
+            if let Some(entry) = spelled {
+                take_in_spelled(node, sender, reporter, &entry);
+            }
+            continue;
+        };
+        // Under the same name it has the same address.
+        take_in_known(node, reporter, index, entry.flags, entry.pong_received_s);
     }
     node.scratch.found = found;
 }
 
-/// `reporter` is the teller, if what it holds of others counts.
-fn take_in_known(node: &mut Node, reporter: Option<PeerIndex>, index: PeerIndex, entry: &Gossip) {
-    const DOWN: NodeFlags = NodeFlags::FAIL.union(NodeFlags::PFAIL);
-    let reported_down = entry.flags.intersects(DOWN);
-    // Nearly always nobody is reported by anybody.
-    let no_reports = node.cluster.reports.is_empty();
-    if let Some(reporter) = reporter.filter(|_| index != MYSELF) {
-        if reported_down {
-            failure::report(node, index, reporter);
-            failure::mark_failing_if_agreed(node, index);
-        } else if !no_reports {
-            failure::withdraw_report(node, index, reporter);
+fn take_in_spelled(
+    node: &mut Node,
+    sender: Option<PeerIndex>,
+    reporter: Option<PeerIndex>,
+    entry: &Gossip,
+) {
+    let Some(index) = node.cluster.find(entry.node) else {
+        if sender.is_some() && !entry.flags.contains(NodeFlags::NOADDR) {
+            membership::learn_of(node, entry);
         }
-    }
-    if !reported_down
-        && node.cluster[index].ping_sent().is_none()
-        && (no_reports || failure::report_count(node, index) == 0)
-    {
-        let pong = WallMillis(i64::from(entry.pong_received_s) * 1000);
-        let limit = node.wall().plus_ms(PONG_TOLERANCE_MS);
-        let known = &mut node.cluster[index];
-        if pong > known.pong_received() && pong <= limit {
-            known.set_pong_received(pong);
-        }
-    }
+        return;
+    };
+    take_in_known(node, reporter, index, entry.flags, entry.pong_received_s);
     let known = &node.cluster[index];
     if known.flags.intersects(DOWN)
-        && !reported_down
-        && !entry.flags.contains(NodeFlags::NOADDR)
+        && !entry.flags.intersects(DOWN | NodeFlags::NOADDR)
         && known.address != entry.address
     {
         membership::move_peer(node, index, entry.address);
     }
 }
 
+/// What is told of a peer, but for its address. `reporter` is the teller, if what it holds of
+/// others counts.
+fn take_in_known(
+    node: &mut Node,
+    reporter: Option<PeerIndex>,
+    index: PeerIndex,
+    flags: NodeFlags,
+    pong_received_s: u32,
+) {
+    let reported_down = flags.intersects(DOWN);
+    // Nearly always nobody is reported by anybody.
+    let no_reports = node.cluster.reports.is_empty();
+    if (reported_down || !no_reports)
+        && let Some(reporter) = reporter.filter(|_| index != MYSELF)
+    {
+        if reported_down {
+            failure::report(node, index, reporter);
+            failure::mark_failing_if_agreed(node, index);
+        } else {
+            failure::withdraw_report(node, index, reporter);
+        }
+    }
+    let counts_reports = !no_reports && !node.cluster[index].awaits_pong();
+    if reported_down || (counts_reports && failure::report_count(node, index) > 0) {
+        return;
+    }
+    let pong = WallMillis(i64::from(pong_received_s) * 1000);
+    if pong <= node.wall().plus_ms(PONG_TOLERANCE_MS) {
+        node.cluster[index].hear_of_pong(pong);
+    }
+}
+
 /// What this ping tells of others: a random tenth of the nodes, at least three, and every node
 /// this one suspects.
-fn gossip_section(node: &mut Node) -> Vec<Gossip> {
+fn gossip_section(node: &mut Node) -> Section {
     let count = node.cluster.node_count() as i64;
     let wanted = (count / 10).max(3).min(count - 2).max(0) as usize;
-    draw_told(node, wanted);
-    let told = &node.scratch.told;
-    let mut section = Vec::with_capacity(wanted + usize::from(node.cluster.pfail_count));
-    section.extend(told.iter().map(|&index| entry(&node.cluster[index])));
+    let room = wanted + usize::from(node.cluster.pfail_count);
+    let mut section = Vec::with_capacity(room);
+    tell_of_some(node, wanted, &mut section);
     // As many as there were at the last cron: a suspicion of this very turn is told later.
     let count = usize::from(node.cluster.pfail_count);
-    let told = node
-        .cluster
-        .suspects
-        .iter()
-        .map(|&index| &node.cluster[index]);
+    let suspects = node.cluster.suspects.iter();
+    let told = suspects.map(|&index| &node.cluster[index]);
     let leave_out = NodeFlags::HANDSHAKE | NodeFlags::NOADDR;
     section.extend(
         told.filter(|peer| !peer.flags.intersects(leave_out))
             .take(count)
             .map(entry),
     );
-    section
+    Section::named(Arc::clone(node.cluster.directory()), section)
 }
 
 /// Draws whom to tell of, as many as are still wanted at a time.
-fn draw_told(node: &mut Node, wanted: usize) {
+fn tell_of_some(node: &mut Node, wanted: usize, section: &mut Vec<Entry>) {
     let Node {
         cluster,
         random,
         scratch,
         ..
     } = node;
-    scratch.told.clear();
     scratch.mentioned.clear();
     scratch
         .mentioned
@@ -307,11 +335,11 @@ fn draw_told(node: &mut Node, wanted: usize) {
     let all_linked = cluster.unconnected.is_empty();
     let mut fresh = cluster.node_count().saturating_sub(2);
     let mut draws = wanted * 3;
-    while scratch.told.len() < wanted && draws > 0 && fresh > 0 {
-        let batch = (wanted - scratch.told.len()).min(draws).min(fresh);
+    while section.len() < wanted && draws > 0 && fresh > 0 {
+        let batch = (wanted - section.len()).min(draws).min(fresh);
         draws -= batch;
         let random = || random.gossip.number();
-        cluster.draw_peers(batch, random, &mut scratch.draws, &mut scratch.drawn);
+        cluster.draw_peers(batch, random, &mut scratch.drawn);
         for &index in &scratch.drawn {
             let peer = &cluster[index];
             if index == MYSELF || peer.is_timed_out() {
@@ -327,20 +355,19 @@ fn draw_told(node: &mut Node, wanted: usize) {
             let (word, bit) = (usize::from(index.0) / 64, 1 << (index.0 % 64));
             if scratch.mentioned[word] & bit == 0 {
                 scratch.mentioned[word] |= bit;
-                scratch.told.push(index);
+                section.push(entry(peer));
                 fresh -= 1;
             }
         }
     }
 }
 
-fn entry(peer: &Peer) -> Gossip {
-    Gossip {
-        node: peer.id,
+fn entry(peer: &Peer) -> Entry {
+    debug_assert_ne!(peer.name(), Name::NONE, "a member has no name");
+    Entry {
+        name: peer.name(),
         ping_sent_s: peer.ping_sent().map_or(0, |sent| (sent.0 / 1000) as u32),
         pong_received_s: (peer.pong_received().0 / 1000) as u32,
-        address: peer.address,
-        plain_port: 0,
         flags: peer.flags,
     }
 }
@@ -397,9 +424,9 @@ fn has_address(peer: &Peer) -> bool {
 
 fn ping_one_at_random(node: &mut Node) {
     let mut oldest: Option<(WallMillis, LinkId)> = None;
-    let Scratch { draws, drawn, .. } = &mut node.scratch;
+    let drawn = &mut node.scratch.drawn;
     let random = || node.random.pings.number();
-    (node.cluster).draw_peers(RANDOM_PINGS, random, draws, drawn);
+    node.cluster.draw_peers(RANDOM_PINGS, random, drawn);
     for &index in drawn.iter() {
         let peer = &node.cluster[index];
         let Some(link) = peer.link.filter(|_| peer.ping_sent().is_none()) else {

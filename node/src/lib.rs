@@ -11,6 +11,7 @@ mod clients;
 mod cluster;
 mod commands;
 mod config;
+mod directory;
 mod election;
 mod engine;
 mod epoch;
@@ -35,6 +36,7 @@ mod random;
 mod replication;
 mod reply;
 mod restore;
+mod section;
 mod slot;
 mod slots;
 mod state;
@@ -51,6 +53,7 @@ pub use config::{
     EndpointType, Host, MaxmemoryPolicy, OutputLimit, OutputLimits, ProtectedAction, Renames,
     SavePoint, Setting, Settings, Values, Warning, WarningKind, memory_bytes, quoted,
 };
+pub use directory::{Directory, Identity};
 pub use engine::{Bug, Engine, Quirk};
 pub use fact::{
     ElectionReset, EpochChange, Fact, FailCleared, FailoverKind, FailoverObstacle, FailureReport,
@@ -69,6 +72,7 @@ pub use nodes_conf::{SavedNode, SavedState};
 pub use persistence::{AppendSync, FromDisk, LoadedFrom, ReplayError, Rewrite, Save};
 pub use random::Seed;
 pub use reply::Reply;
+pub use section::Section;
 pub use slot::{SLOT_BYTES, SLOT_COUNT, Slot, SlotRange, SlotSet, key_slot};
 pub use time::{Mono, Now, WallMillis};
 pub use view::NodeView;

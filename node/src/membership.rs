@@ -209,21 +209,20 @@ pub(crate) fn move_peer(node: &mut Node, index: PeerIndex, address: Address) {
     if let Some(link) = node.cluster[index].link {
         close_link(node, link);
     }
-    let peer = &mut node.cluster[index];
-    peer.address = address;
-    peer.flags.remove(NodeFlags::NOADDR);
+    node.cluster.set_address(index, address);
+    node.cluster[index].flags.remove(NodeFlags::NOADDR);
     node.cluster.watch(index);
 }
 
 /// Somebody else answers at a peer's address: its address is not known any more.
 pub(crate) fn lose_address(node: &mut Node, index: PeerIndex, link: LinkId) {
-    let peer = &mut node.cluster[index];
-    peer.flags |= NodeFlags::NOADDR;
-    peer.address = Address {
+    node.cluster[index].flags |= NodeFlags::NOADDR;
+    let nowhere = Address {
         ip: None,
         port: 0,
         bus_port: 0,
     };
+    node.cluster.set_address(index, nowhere);
     close_link(node, link);
     node.save_config(false);
 }

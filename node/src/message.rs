@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::NodeId;
+use crate::section::Section;
 use crate::slot::SlotSet;
 
 bitflags::bitflags! {
@@ -111,8 +112,8 @@ pub struct Gossip {
 /// Body of MEET, PING and PONG.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Ping {
-    /// The gossip section. Shared: a broadcast builds it anew for each link, as Redis does.
-    pub gossip: Vec<Gossip>,
+    /// The gossip section.
+    pub gossip: Section,
     /// The announced host name (a ping extension from 7.0), if any.
     pub hostname: Option<Box<str>>,
     /// The sender's shard (a ping extension from 7.2).

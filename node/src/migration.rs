@@ -108,16 +108,17 @@ fn migrate(node: &mut Node, master: PeerIndex, most: usize) {
             if target.is_none() && !peer.slots.is_empty() {
                 target = Some(index);
             }
-            node.cluster[index].orphaned_time.get_or_insert(now);
+            let since = node.cluster[index].orphaned_time().unwrap_or(now);
+            node.cluster[index].set_orphaned_time(Some(since));
         } else {
-            node.cluster[index].orphaned_time = None;
+            node.cluster[index].set_orphaned_time(None);
         }
     }
     let Some(target) = target.filter(|_| candidate == node.cluster[MYSELF].id) else {
         return;
     };
     let orphaned_for_ms = node.cluster[target]
-        .orphaned_time
+        .orphaned_time()
         .map_or(0, |since| now.since_ms(since));
     if orphaned_for_ms > ORPHANED_FOR_MS {
         replication::follow(node, target, RoleChange::ReplicaMigration);

@@ -1,12 +1,14 @@
 //! The node: one `handle()` that dispatches each input to the rule it belongs to.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::action::Action;
 use crate::clients::{self, Clients};
 use crate::cluster::ClusterState;
 use crate::commands;
 use crate::config::{ClientClass, Config};
+use crate::directory::Directory;
 use crate::engine::{Bug, Quirk};
 use crate::eviction::{self, Eviction};
 use crate::fact::Fact;
@@ -111,6 +113,21 @@ impl Node {
         saved: Option<SavedState>,
         now: Now,
     ) -> Result<Self, ConfigError> {
+        Self::among(&Arc::default(), config, seed, saved, now)
+    }
+
+    /// The same for one of many nodes in a process. Nodes that share a directory behave as those
+    /// that do not, and take less room and time.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if the configuration or the saved state is unusable.
+    pub fn among(
+        directory: &Arc<Directory>,
+        config: Config,
+        seed: Seed,
+        saved: Option<SavedState>,
+        now: Now,
+    ) -> Result<Self, ConfigError> {
         if config.cluster_node_timeout_ms < 1 {
             return Err(ConfigError::NodeTimeout(config.cluster_node_timeout_ms));
         }
@@ -120,8 +137,11 @@ impl Node {
         let mut random = Randomness::new(seed);
         let restored = saved.is_some();
         let mut cluster = match saved {
-            Some(saved) => restore::cluster(&config, saved, random.names.number(), now.wall)?,
-            None => restore::fresh(&config, &mut random, now.wall),
+            Some(saved) => {
+                let hash_seed = random.names.number();
+                restore::cluster(&config, saved, hash_seed, directory, now.wall)?
+            }
+            None => restore::fresh(&config, &mut random, directory, now.wall),
         };
         (cluster.myself_mut().hostname).clone_from(&config.announce_hostname);
         if config.engine.has(Quirk::SoleMasterMarksFail) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::cluster::{ClusterState, MYSELF, Peer, PeerIndex};
 use crate::config::Config;
+use crate::directory::Directory;
 use crate::engine::{Bug, Quirk};
 use crate::fact::{EpochChange, Fact, RoleChange, SlotChange};
 use crate::ids::NodeId;
@@ -16,7 +17,12 @@ use crate::slot::SlotSet;
 use crate::time::WallMillis;
 
 /// A node that never ran before.
-pub(crate) fn fresh(config: &Config, random: &mut Randomness, now: WallMillis) -> ClusterState {
+pub(crate) fn fresh(
+    config: &Config,
+    random: &mut Randomness,
+    directory: &Arc<Directory>,
+    now: WallMillis,
+) -> ClusterState {
     let flags = NodeFlags::MYSELF | NodeFlags::MASTER;
     let myself = Peer::new(
         random.names.node_id(),
@@ -24,7 +30,7 @@ pub(crate) fn fresh(config: &Config, random: &mut Randomness, now: WallMillis) -
         own_address(config, None),
         now,
     );
-    let mut cluster = ClusterState::new(myself, random.names.number());
+    let mut cluster = ClusterState::new(myself, random.names.number(), directory);
     if config.engine.has(Quirk::ShardIds) {
         cluster.myself_mut().shard_id = random.names.node_id();
     }
@@ -36,6 +42,7 @@ pub(crate) fn cluster(
     config: &Config,
     saved: SavedState,
     hash_seed: u64,
+    directory: &Arc<Directory>,
     now: WallMillis,
 ) -> Result<ClusterState, ConfigError> {
     let selves = saved
@@ -54,6 +61,7 @@ pub(crate) fn cluster(
     let mut cluster = ClusterState::new(
         peer(myself, own_address(config, myself.address.ip), now),
         hash_seed,
+        directory,
     );
     for node in saved
         .nodes

@@ -250,7 +250,7 @@ fn about_node(about: u8, flags: NodeFlags) -> Ping {
         flags: role | flags,
     };
     Ping {
-        gossip: vec![entry],
+        gossip: vec![entry].into(),
         ..Ping::default()
     }
 }

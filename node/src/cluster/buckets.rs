@@ -1,75 +1,30 @@
 //! The hash table that upstream keeps its nodes in, as far as it shows: a random node is drawn by
 //! drawing a bucket first, so nodes that share a bucket are pinged and spoken of less often.
 
-use std::collections::BTreeMap;
-
 use super::PeerIndex;
 use crate::ids::NodeId;
 
-/// Places of the node table by node id, in buckets.
+/// Places of the node table by node id, in buckets. The buckets stand in one row, because a large
+/// cluster draws from them all the time and nearly every one is small or empty.
 #[derive(Clone, Debug)]
 pub(super) struct Buckets {
     seed: u64,
-    count: usize,
-    buckets: Vec<Bucket>,
-    /// How many places each bucket holds: draws find many buckets empty, and need not look there.
-    counts: Vec<u16>,
-    /// What does not fit into a bucket, in the order it was put in. Hardly anything.
-    rest: BTreeMap<u16, Vec<Held>>,
-}
-
-/// The first places of a bucket, in the order they were put in. A large cluster looks up every
-/// node that a ping speaks of, so this is small, and close to memory's grain.
-#[derive(Clone, Copy, Debug)]
-#[repr(align(16))]
-struct Bucket {
-    tags: [u16; Bucket::SIZE],
-    places: [u16; Bucket::SIZE],
-}
-
-/// A place, and some bits of its id's hash.
-#[derive(Clone, Copy, Debug)]
-struct Held {
-    tag: u16,
-    place: u16,
+    /// Where each bucket begins among the places; at last, how many places there are.
+    starts: Vec<u16>,
+    /// The places, those of a bucket in the order they were put in; at last, [`NONE`].
+    places: Vec<u16>,
+    /// Some bits of the hash of each place's id.
+    tags: Vec<u16>,
 }
 
 /// No place.
 const NONE: u16 = u16::MAX;
 
-impl Bucket {
-    const SIZE: usize = 4;
-
-    const EMPTY: Self = Self {
-        tags: [0; Self::SIZE],
-        places: [NONE; Self::SIZE],
-    };
-
-    /// The first place under a tag; [`NONE`] without one.
-    fn first(&self, tag: u16) -> u16 {
-        // Without a branch a step, because which step it is cannot be foretold.
-        (0..Self::SIZE).rev().fold(NONE, |found, step| {
-            if self.tags[step] == tag && self.places[step] != NONE {
-                self.places[step]
-            } else {
-                found
-            }
-        })
-    }
-}
-
 /// A bucket, and the tag under which an id is in it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Key {
-    bucket: u16,
+struct Key {
+    bucket: usize,
     tag: u16,
-}
-
-/// A place as it was drawn: a bucket, and which of those in it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Draw {
-    bucket: u16,
-    nth: u16,
 }
 
 impl Buckets {
@@ -79,153 +34,117 @@ impl Buckets {
     pub(super) fn new(seed: u64) -> Self {
         Self {
             seed,
-            count: 0,
-            buckets: vec![Bucket::EMPTY; Self::INITIAL],
-            counts: vec![0; Self::INITIAL],
-            rest: BTreeMap::new(),
+            starts: vec![0; Self::INITIAL + 1],
+            places: vec![NONE],
+            tags: Vec::new(),
         }
     }
 
     /// Number of places held.
     pub(super) const fn count(&self) -> usize {
-        self.count
-    }
-
-    /// The place that a key's id is probably at: another id may have the same key.
-    pub(super) fn guess(&self, key: Key) -> Option<PeerIndex> {
-        let place = self.buckets[usize::from(key.bucket)].first(key.tag);
-        (place != NONE).then_some(PeerIndex(place))
-    }
-
-    /// Has the buckets of keys come out of memory side by side.
-    pub(super) fn fetch(&self, keys: &[Key]) {
-        let buckets = keys
-            .iter()
-            .map(|key| &self.buckets[usize::from(key.bucket)]);
-        fetch(buckets.map(|bucket| bucket.places[0]));
-    }
-
-    /// The same of draws.
-    pub(super) fn fetch_drawn(&self, draws: &[Draw]) {
-        let buckets = draws
-            .iter()
-            .map(|draw| &self.buckets[usize::from(draw.bucket)]);
-        fetch(buckets.map(|bucket| bucket.places[0]));
+        self.tags.len()
     }
 
     /// The place of an id, among those whose id may be the same.
     pub(super) fn find(&self, id: NodeId, is_it: impl Fn(PeerIndex) -> bool) -> Option<PeerIndex> {
-        let Key { bucket, tag } = self.key(id);
-        self.held(bucket)
-            .filter(|held| held.tag == tag)
-            .map(|held| PeerIndex(held.place))
+        let key = self.key(id);
+        self.inside(key.bucket)
+            .filter(|&at| self.tags[at] == key.tag)
+            .map(|at| PeerIndex(self.places[at]))
             .find(|&place| is_it(place))
     }
 
     /// Puts a place in.
     pub(super) fn insert(&mut self, id: NodeId, place: PeerIndex) {
         let Key { bucket, tag } = self.key(id);
-        let place = place.0;
-        self.count += 1;
-        self.push(bucket, Held { tag, place });
+        let at = self.inside(bucket).end;
+        self.places.insert(at, place.0);
+        self.tags.insert(at, tag);
+        for start in &mut self.starts[bucket + 1..] {
+            *start += 1;
+        }
     }
 
     /// Takes a place out. Those behind it move up.
     pub(super) fn remove(&mut self, id: NodeId, place: PeerIndex) {
-        let Key { bucket, .. } = self.key(id);
-        let held: Vec<Held> = self.held(bucket).collect();
-        self.buckets[usize::from(bucket)] = Bucket::EMPTY;
-        self.counts[usize::from(bucket)] = 0;
-        self.rest.remove(&bucket);
-        for held in held {
-            if held.place == place.0 {
-                self.count -= 1;
-            } else {
-                self.push(bucket, held);
-            }
+        let bucket = self.key(id).bucket;
+        let Some(at) = (self.inside(bucket)).find(|&at| self.places[at] == place.0) else {
+            return;
+        };
+        self.places.remove(at);
+        self.tags.remove(at);
+        for start in &mut self.starts[bucket + 1..] {
+            *start -= 1;
         }
     }
 
     /// Whether the table must double before one more is inserted.
     pub(super) const fn is_full(&self) -> bool {
-        self.count >= self.buckets.len()
+        self.count() >= self.size()
     }
 
-    /// Doubles the table. It is empty then.
-    pub(super) fn double(&mut self) {
-        let size = self.buckets.len() * 2;
-        self.buckets = vec![Bucket::EMPTY; size];
-        self.counts = vec![0; size];
-        self.rest.clear();
-        self.count = 0;
+    /// Doubles the table and puts in anew what it is to hold.
+    pub(super) fn double(&mut self, held: impl Iterator<Item = (NodeId, PeerIndex)>) {
+        self.starts = vec![0; self.size() * 2 + 1];
+        let held: Vec<(Key, u16)> = held.map(|(id, place)| (self.key(id), place.0)).collect();
+        // First how many are in each bucket, then where the bucket ends, then, as it is filled from
+        // its end, where it begins.
+        for (key, _) in &held {
+            self.starts[key.bucket] += 1;
+        }
+        let mut end = 0;
+        for start in &mut self.starts {
+            end += *start;
+            *start = end;
+        }
+        self.places = vec![NONE; held.len() + 1];
+        self.tags = vec![0; held.len()];
+        for (key, place) in held.into_iter().rev() {
+            self.starts[key.bucket] -= 1;
+            let at = usize::from(self.starts[key.bucket]);
+            self.places[at] = place;
+            self.tags[at] = key.tag;
+        }
     }
 
     /// Draws places by random numbers: a bucket that is not empty, then one of those in it
     /// (`dictGetRandomKey`). There must be a place to draw.
-    pub(super) fn draw_all(
+    pub(super) fn draw(
         &self,
         count: usize,
         mut random: impl FnMut() -> u64,
-        draws: &mut Vec<Draw>,
+        drawn: &mut Vec<PeerIndex>,
     ) {
-        draws.clear();
-        draws.resize(count + 1, Draw { bucket: 0, nth: 0 });
-        // Every third bucket is empty, and which cannot be foretold: its draw is overwritten by
-        // the next one, instead of being branched around.
-        let mut drawn = 0;
-        while drawn < count {
+        drawn.clear();
+        drawn.resize(count + 1, PeerIndex(NONE));
+        let mask = self.size() - 1;
+        // Every third bucket is empty, and which cannot be foretold: what was drawn of it, its
+        // neighbour's first place, is overwritten by the next draw, instead of being branched
+        // around.
+        let mut step = 0;
+        while step < count {
             let number = random();
-            let bucket = number as u16 & (self.counts.len() - 1) as u16;
-            let inside = self.counts[usize::from(bucket)];
+            let bucket = number as usize & mask;
+            let (start, end) = (self.starts[bucket], self.starts[bucket + 1]);
+            let inside = end - start;
             let nth = ((number >> 32) * u64::from(inside)) >> 32;
-            draws[drawn] = Draw {
-                bucket,
-                nth: nth as u16,
-            };
-            drawn += usize::from(inside > 0);
+            drawn[step] = PeerIndex(self.places[usize::from(start) + nth as usize]);
+            step += usize::from(inside > 0);
         }
-        draws.truncate(count);
+        drawn.truncate(count);
     }
 
-    /// The place that was drawn.
-    pub(super) fn drawn(&self, draw: Draw) -> PeerIndex {
-        let inside = &self.buckets[usize::from(draw.bucket)];
-        let place = match inside.places.get(usize::from(draw.nth)) {
-            Some(&place) => place,
-            None => {
-                let held = self.held(draw.bucket).nth(draw.nth.into());
-                held.map_or(inside.places[0], |held| held.place)
-            }
-        };
-        PeerIndex(place)
+    /// Number of buckets, a power of two.
+    const fn size(&self) -> usize {
+        self.starts.len() - 1
     }
 
-    fn push(&mut self, bucket: u16, held: Held) {
-        self.counts[usize::from(bucket)] += 1;
-        let inside = &mut self.buckets[usize::from(bucket)];
-        match inside.places.iter().position(|place| *place == NONE) {
-            Some(free) => {
-                inside.tags[free] = held.tag;
-                inside.places[free] = held.place;
-            }
-            None => self.rest.entry(bucket).or_default().push(held),
-        }
-    }
-
-    fn held(&self, bucket: u16) -> impl Iterator<Item = Held> {
-        let inside = &self.buckets[usize::from(bucket)];
-        let pairs = inside.tags.iter().zip(&inside.places);
-        let inside_held = pairs.map(|(&tag, &place)| Held { tag, place });
-        // Who has nothing free may have more elsewhere.
-        let is_full = inside.places[Bucket::SIZE - 1] != NONE;
-        let rest = is_full.then(|| self.rest.get(&bucket)).flatten();
-        inside_held
-            .filter(|held| held.place != NONE)
-            .chain(rest.into_iter().flatten().copied())
+    fn inside(&self, bucket: usize) -> std::ops::Range<usize> {
+        usize::from(self.starts[bucket])..usize::from(self.starts[bucket + 1])
     }
 
     /// Where an id is. Ids are random numbers as a rule: two multiplications spread them enough.
-    pub(super) fn key(&self, id: NodeId) -> Key {
+    fn key(&self, id: NodeId) -> Key {
         let part = |from: usize| {
             let mut bytes = [0; 8];
             bytes.copy_from_slice(&id.0[from..from + 8]);
@@ -233,15 +152,10 @@ impl Buckets {
         };
         let hash = fold(fold(part(0) ^ self.seed) ^ part(8) ^ part(12).rotate_left(23));
         Key {
-            bucket: hash as u16 & (self.buckets.len() - 1) as u16,
+            bucket: hash as usize & 0xffff & (self.size() - 1),
             tag: (hash >> 48) as u16,
         }
     }
-}
-
-/// Reads what will be needed one by one, so that it comes out of memory side by side.
-pub(super) fn fetch(values: impl Iterator<Item = u16>) {
-    std::hint::black_box(values.fold(0, |mixed, value| mixed ^ value));
 }
 
 const fn fold(number: u64) -> u64 {
@@ -269,6 +183,11 @@ mod tests {
         fn is(&self, place: PeerIndex, id: NodeId) -> bool {
             self.0[usize::from(place.0)] == Some(id)
         }
+
+        fn held(&self) -> impl Iterator<Item = (NodeId, PeerIndex)> {
+            let places = self.0.iter().zip((0..).map(PeerIndex));
+            places.filter_map(|(name, place)| Some(((*name)?, place)))
+        }
     }
 
     proptest! {
@@ -285,12 +204,7 @@ mod tests {
                 prop_assert_eq!(known, names.0[usize::from(number)].map(|_| place));
                 if put_in && known.is_none() {
                     if buckets.is_full() {
-                        buckets.double();
-                        for (place, name) in (0..).map(PeerIndex).zip(&names.0) {
-                            if let Some(name) = name {
-                                buckets.insert(*name, place);
-                            }
-                        }
+                        buckets.double(names.held());
                     }
                     buckets.insert(name, place);
                     names.0[usize::from(number)] = Some(name);
@@ -302,15 +216,29 @@ mod tests {
                 prop_assert_eq!(buckets.count(), count);
                 if count > 0 {
                     let mut next = u64::from(number);
-                    let mut draws = Vec::new();
-                    buckets.draw_all(5, || { next += 0x1_0000_0001; fold(next) }, &mut draws);
-                    prop_assert_eq!(draws.len(), 5);
-                    for draw in draws {
-                        let drawn = buckets.drawn(draw);
+                    let mut drawn = Vec::new();
+                    buckets.draw(5, || { next += 0x1_0000_0001; fold(next) }, &mut drawn);
+                    prop_assert_eq!(drawn.len(), 5);
+                    for drawn in drawn {
                         prop_assert!(names.0[usize::from(drawn.0)].is_some());
                     }
                 }
             }
+        }
+
+        #[test]
+        fn doubling_leaves_what_inserting_one_by_one_would(seed: u64, count in 0..40_u16) {
+            let mut doubled = Buckets::new(seed);
+            let held = || (0..count).map(|number| (id(number), PeerIndex(number)));
+            doubled.double(held());
+            let mut filled = Buckets::new(seed);
+            filled.double(std::iter::empty());
+            for (id, place) in held() {
+                filled.insert(id, place);
+            }
+            prop_assert_eq!(doubled.starts, filled.starts);
+            prop_assert_eq!(doubled.places, filled.places);
+            prop_assert_eq!(doubled.tags, filled.tags);
         }
     }
 
@@ -321,18 +249,18 @@ mod tests {
         for number in 0..40 {
             buckets.insert(id(number), PeerIndex(number));
         }
-        let mut drawn = [false; 40];
+        let mut found = [false; 40];
         let mut next = 0;
-        let mut draws = Vec::new();
+        let mut drawn = Vec::new();
         let random = || {
             next += 1;
             fold(next)
         };
-        buckets.draw_all(2000, random, &mut draws);
-        for draw in draws {
-            drawn[usize::from(buckets.drawn(draw).0)] = true;
+        buckets.draw(2000, random, &mut drawn);
+        for place in drawn {
+            found[usize::from(place.0)] = true;
         }
-        assert!(drawn.iter().all(|drawn| *drawn));
+        assert!(found.iter().all(|found| *found));
         for number in 0..40 {
             let found = buckets.find(id(number), |place| place.0 == number);
             assert_eq!(found, Some(PeerIndex(number)));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::PeerIndex;
+use crate::directory::{Identity, Name};
 use crate::ids::{LinkId, NodeId};
 use crate::message::{Address, NodeFlags};
 use crate::slot::SlotSet;
@@ -10,31 +11,31 @@ use crate::time::WallMillis;
 
 /// What is known of one node (`clusterNode`).
 ///
-/// What gossip touches fills one cache line, and nothing else is in the table: a large cluster
-/// spends most of its time waiting for it to come out of memory.
+/// What gossip touches takes 24 bytes, and nothing else is in the table: a large cluster spends
+/// most of its time waiting for it to come out of memory.
 #[derive(Clone, Debug)]
-#[repr(C, align(64))]
+#[repr(C)]
 pub struct Peer {
+    details: Box<Details>,
+    /// What its identity is called; none while in handshake.
+    name: Name,
     /// What it is held to be.
     pub flags: NodeFlags,
-    /// Its address.
-    pub address: Address,
-    /// Its id; made up while in handshake.
-    pub id: NodeId,
     /// When its last pong arrived, or was heard of; 0 at first.
     pong_received: Stamp,
-    /// When the ping was sent that waits for its pong; 0: none does.
-    ping_sent: Stamp,
-    details: Box<Details>,
+    /// Whether a ping waits for its pong.
+    awaits_pong: bool,
 }
 
-/// What is known of one node and is not in every gossip section.
+/// What is known of one node and is not in every gossip section. What every message looks at comes
+/// first, in one cache line.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub struct Details {
     /// The connection this node opened to it.
     pub link: Option<LinkId>,
-    /// When the cron looks at it next.
-    pub(crate) look_at: WallMillis,
+    /// Its id and address. Shared by the nodes that have one directory.
+    identity: Arc<Identity>,
     /// When anything last arrived from it; 0 at first.
     pub data_received: WallMillis,
     /// Its config epoch.
@@ -45,25 +46,26 @@ pub struct Details {
     pub offset: u64,
     /// When it announced it.
     pub offset_time: WallMillis,
+    /// When the ping was sent that waits for its pong.
+    ping_sent: WallMillis,
     /// Its master.
     pub replica_of: Option<PeerIndex>,
-    /// Its announced host name.
-    pub hostname: Option<Box<str>>,
     /// The id of its shard (from Redis 7.2); its own id while that is not known, and in older
     /// engines.
     pub shard_id: NodeId,
-    /// Its replicas, in the order they were learned of.
-    pub replicas: Vec<PeerIndex>,
+    orphaned_time: Stamp,
     /// The connection it opened to this node.
     pub inbound_link: Option<LinkId>,
+    /// Its announced host name.
+    pub hostname: Option<Box<str>>,
+    /// Its replicas, in the order they were learned of.
+    pub replicas: Vec<PeerIndex>,
     /// When it was added.
     pub created: WallMillis,
     /// When it was marked FAIL.
     pub fail_time: WallMillis,
     /// When a replica of this master last got this node's vote.
     pub voted_time: WallMillis,
-    /// Since when it has no working replica.
-    pub orphaned_time: Option<WallMillis>,
 }
 
 /// Milliseconds since the Unix epoch in 48 bits, for as long as there will be clusters.
@@ -101,31 +103,41 @@ impl std::ops::DerefMut for Peer {
     }
 }
 
+/// Read only: a new identity has a new name ([`ClusterState::rename`](super::ClusterState),
+/// [`ClusterState::set_address`](super::ClusterState)).
+impl std::ops::Deref for Details {
+    type Target = Identity;
+
+    fn deref(&self) -> &Identity {
+        &self.identity
+    }
+}
+
 impl Peer {
     pub(crate) fn new(id: NodeId, flags: NodeFlags, address: Address, now: WallMillis) -> Self {
         Self {
-            id,
-            address,
             flags,
-            ping_sent: Stamp::ZERO,
+            name: Name::NONE,
             pong_received: Stamp::ZERO,
+            awaits_pong: false,
             details: Box::new(Details {
-                hostname: None,
-                shard_id: id,
+                link: None,
+                data_received: WallMillis(0),
                 config_epoch: 0,
                 slots: Arc::default(),
-                replica_of: None,
-                replicas: Vec::new(),
-                created: now,
-                data_received: WallMillis(0),
-                fail_time: WallMillis(0),
-                voted_time: WallMillis(0),
-                orphaned_time: None,
                 offset: 0,
                 offset_time: WallMillis(0),
-                link: None,
+                identity: Arc::new(Identity { id, address }),
+                ping_sent: WallMillis(0),
+                replica_of: None,
+                shard_id: id,
+                orphaned_time: Stamp::ZERO,
                 inbound_link: None,
-                look_at: WallMillis(i64::MAX),
+                hostname: None,
+                replicas: Vec::new(),
+                created: now,
+                fail_time: WallMillis(0),
+                voted_time: WallMillis(0),
             }),
         }
     }
@@ -148,6 +160,22 @@ impl Peer {
         self.pong_received == Stamp::NEVER
     }
 
+    /// Its id and address, and what they are called.
+    pub(super) const fn identity(&self) -> &Arc<Identity> {
+        &self.details.identity
+    }
+
+    /// What its identity is called.
+    pub(crate) const fn name(&self) -> Name {
+        self.name
+    }
+
+    /// Gives it another identity, or another copy of its own.
+    pub(super) fn set_identity(&mut self, name: Name, identity: Arc<Identity>) {
+        self.name = name;
+        self.details.identity = identity;
+    }
+
     /// When its last pong arrived, or was heard of; 0 at first.
     #[must_use]
     pub const fn pong_received(&self) -> WallMillis {
@@ -159,18 +187,52 @@ impl Peer {
         self.pong_received = Stamp::new(received);
     }
 
+    /// A pong of it was heard of that came at a time. It counts if no ping of this node waits for
+    /// its pong, and if it is news.
+    pub(crate) fn hear_of_pong(&mut self, at: WallMillis) {
+        // Which is the case cannot be foretold: without a branch.
+        let known = self.pong_received();
+        let news = !self.awaits_pong && at > known;
+        self.set_pong_received(if news { at } else { known });
+    }
+
+    /// Whether a ping waits for its pong.
+    #[must_use]
+    pub const fn awaits_pong(&self) -> bool {
+        self.awaits_pong
+    }
+
     /// When the ping was sent that waits for its pong.
     #[must_use]
-    pub const fn ping_sent(&self) -> Option<WallMillis> {
-        match self.ping_sent.time() {
-            WallMillis(0) => None,
-            sent => Some(sent),
+    pub fn ping_sent(&self) -> Option<WallMillis> {
+        // Not looked up in vain: it is in another cache line.
+        if self.awaits_pong {
+            Some(self.details.ping_sent)
+        } else {
+            None
         }
     }
 
-    /// Notes that a ping waits for its pong since a time, or that none does.
+    /// Notes that a ping waits for its pong since a time, or that none does. Times before 1970, and
+    /// its first millisecond, count as none.
     pub(crate) fn set_ping_sent(&mut self, sent: Option<WallMillis>) {
-        self.ping_sent = Stamp::new(sent.unwrap_or(WallMillis(0)));
+        let sent = sent.filter(|sent| sent.0 > 0);
+        self.awaits_pong = sent.is_some();
+        if let Some(sent) = sent {
+            self.details.ping_sent = sent;
+        }
+    }
+
+    /// Since when it has no working replica.
+    #[must_use]
+    pub fn orphaned_time(&self) -> Option<WallMillis> {
+        let since = self.details.orphaned_time;
+        (since != Stamp::ZERO).then(|| since.time())
+    }
+
+    /// Notes since when it has no working replica, or that it has one.
+    pub(crate) fn set_orphaned_time(&mut self, since: Option<WallMillis>) {
+        self.details.orphaned_time = since.map_or(Stamp::ZERO, Stamp::new);
     }
 
     /// Whether it is a master.
@@ -215,8 +277,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_peer_fills_one_cache_line() {
-        assert_eq!(size_of::<Peer>(), 64);
+    fn a_peer_is_small_and_its_details_begin_with_a_full_cache_line() {
+        assert_eq!(size_of::<Peer>(), 24);
+        assert_eq!(std::mem::offset_of!(Details, ping_sent), 64);
+        assert!(size_of::<Details>() <= 3 * 64);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What follows a change of the configuration at run time (the `apply` functions of `config.c`).
 
+use crate::cluster::MYSELF;
 use crate::config::Config;
 use crate::node::Node;
 use crate::restore;
@@ -33,8 +34,7 @@ fn announce(node: &mut Node) {
     let known = node.cluster.myself().address.ip;
     let address = restore::own_address(&node.config, known);
     let hostname = node.config.announce_hostname.clone();
-    let myself = node.cluster.myself_mut();
-    myself.address = address;
-    myself.hostname = hostname;
+    node.cluster.set_address(MYSELF, address);
+    node.cluster.myself_mut().hostname = hostname;
     node.save_config(false);
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::message::Address;
 use crate::slot::key_slot;
 
 const DOWN: &str = "-CLUSTERDOWN The cluster is down";
@@ -216,7 +217,14 @@ fn a_replica_sends_away_all_but_readonly_readers() {
 #[test]
 fn a_node_without_an_address_is_redirected_to_with_an_empty_host() {
     let (mut lone, other) = sharing();
-    lone.node.cluster[other].address.ip = None;
+    let address = lone.node.cluster[other].address;
+    (lone.node.cluster).set_address(
+        other,
+        Address {
+            ip: None,
+            ..address
+        },
+    );
     lone.check(&[("GET foo", "-MOVED 12182 :7002")]);
 }
 

@@ -221,7 +221,7 @@ fn ping(packet: &[u8], extensions: Option<usize>) -> Result<Ping, BusError> {
         entries.push(gossip(packet, index)?);
     }
     let mut ping = Ping {
-        gossip: entries,
+        gossip: entries.into(),
         ..Ping::default()
     };
     if let Some(offset) = extensions {

@@ -100,10 +100,11 @@ fn put_body(packet: &mut [u8], body: &Body) {
 }
 
 fn put_ping(packet: &mut [u8], ping: &Ping) {
-    let count = ping.gossip.len().min(GOSSIP_MAX);
+    let gossip = ping.gossip.entries();
+    let count = gossip.len().min(GOSSIP_MAX);
     put_u16(packet, at::COUNT, count as u16);
     let (entries, extensions) = packet[at::HEADER..].split_at_mut(count * at::GOSSIP);
-    for (entry, gossip) in entries.chunks_exact_mut(at::GOSSIP).zip(&ping.gossip) {
+    for (entry, gossip) in entries.chunks_exact_mut(at::GOSSIP).zip(&*gossip) {
         put_gossip(entry, gossip);
     }
     let count = put_extensions(extensions, ping);

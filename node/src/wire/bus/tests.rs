@@ -9,6 +9,7 @@ use crate::ids::NodeId;
 use crate::message::{
     Address, Body, Gossip, Header, Message, MessageFlags, MessageKind, NodeFlags, Ping,
 };
+use crate::section::Section;
 use crate::slot::SlotSet;
 
 const CAPTURED: &[u8] = include_bytes!("../../../tests/fixtures/bus-packets.bin");
@@ -65,7 +66,7 @@ fn pong_with_gossip() -> BytesMut {
 fn ping_with_hostname(hostname: &str) -> BytesMut {
     let mut message = first(MessageKind::Ping);
     message.body = Body::Ping(Ping {
-        gossip: Vec::new(),
+        gossip: Section::default(),
         hostname: Some(hostname.into()),
         ..Ping::default()
     });
@@ -360,7 +361,7 @@ fn any_ping() -> impl Strategy<Value = Ping> {
     let forgotten = proptest::collection::vec((any_id(), any::<u64>()), 0..3);
     (gossip, hostname, shard_id, forgotten).prop_map(|(gossip, hostname, shard_id, forgotten)| {
         Ping {
-            gossip,
+            gossip: gossip.into(),
             hostname: hostname.map(Into::into),
             shard_id,
             forgotten,

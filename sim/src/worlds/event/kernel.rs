@@ -7,8 +7,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use redrill_node::{
-    Action, Bug, CommandLine, Config, ConfigError, Mono, Node, Now, Reply, SavedState, Seed,
-    WallMillis,
+    Action, Bug, CommandLine, Config, ConfigError, Directory, Mono, Node, Now, Reply, SavedState,
+    Seed, WallMillis,
 };
 
 use super::connections::{Connections, End, Notice, Port, WireIndex};
@@ -123,6 +123,8 @@ pub(super) struct Kernel {
     /// The addresses of all hosts, nodes first.
     pub(super) ips: Vec<IpAddr>,
     pub(super) epoch_ms: i64,
+    /// What the nodes call each other.
+    directory: Arc<Directory>,
     pub(super) recorder: Rc<RefCell<Recorder>>,
     client_actions: Vec<ClientAction>,
     written_by_client: Vec<WireIndex>,
@@ -151,6 +153,7 @@ impl Kernel {
             addresses,
             ips,
             epoch_ms,
+            directory: Arc::default(),
             recorder: Rc::new(RefCell::new(Recorder::new())),
             client_actions: Vec::new(),
             written_by_client: Vec::new(),
@@ -216,7 +219,7 @@ impl Kernel {
         let host = &mut self.hosts[usize::from(node)];
         host.clear();
         host.starts += 1;
-        let mut process = Node::new(config, seed, saved, now)?;
+        let mut process = Node::among(&self.directory, config, seed, saved, now)?;
         self.disks[usize::from(node)].data.load(&mut process, now);
         host.node = Some(process);
         self.end_turn(node);
