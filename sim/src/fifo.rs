@@ -27,16 +27,6 @@ impl<T> Fifo<T> {
         self.first.as_ref()
     }
 
-    pub(crate) fn back(&self) -> Option<&T> {
-        let last = self.rest.as_ref().and_then(|rest| rest.back());
-        last.or(self.first.as_ref())
-    }
-
-    pub(crate) fn back_mut(&mut self) -> Option<&mut T> {
-        let last = self.rest.as_mut().and_then(|rest| rest.back_mut());
-        last.or(self.first.as_mut())
-    }
-
     pub(crate) fn push_back(&mut self, thing: T) {
         match self.first {
             None => self.first = Some(thing),
@@ -75,8 +65,6 @@ mod tests {
                     prop_assert_eq!(fifo.pop_front(), model.pop_front());
                 }
                 prop_assert_eq!(fifo.front(), model.front());
-                prop_assert_eq!(fifo.back(), model.back());
-                prop_assert_eq!(fifo.back_mut(), model.back_mut());
             }
         }
     }

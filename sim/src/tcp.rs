@@ -76,13 +76,19 @@ pub enum Break {
 /// An established connection between two hosts.
 #[derive(Clone, Debug)]
 pub struct Connection {
+    /// When something happens next to what each side writes, or a reset arrives at it. To be
+    /// reckoned anew ([`Self::reckon`]) after every change: most calls find that nothing is due,
+    /// and need not look further than here.
+    due_us: [u64; 2],
+    /// The parts of [`Self::next_event_us`].
+    wanted_us: [u64; 2],
     hosts: [HostNumber; 2],
+    ends: [End; 2],
+    broken: [Option<Break>; 2],
     /// What each side writes.
     flows: [Flow; 2],
-    ends: [End; 2],
     /// When a reset arrives at each side.
     resets: [u64; 2],
-    broken: [Option<Break>; 2],
 }
 
 /// What there is at an end of a connection.
@@ -117,11 +123,13 @@ impl Connection {
     #[must_use]
     pub fn new(opener: HostNumber, accepter: HostNumber, segment_bytes: u32) -> Self {
         Self {
+            due_us: [NEVER; 2],
+            wanted_us: [NEVER; 2],
             hosts: [opener, accepter],
-            flows: [Flow::new(segment_bytes), Flow::new(segment_bytes)],
             ends: [End::Open; 2],
-            resets: [NEVER; 2],
             broken: [None; 2],
+            flows: [Flow::new(segment_bytes), Flow::new(segment_bytes)],
+            resets: [NEVER; 2],
         }
     }
 
@@ -156,6 +164,7 @@ impl Connection {
         let other = side.other();
         let mut road = road(self.hosts, other, network);
         self.flows[other as usize].read(bytes, now_us, &mut road);
+        self.reckon(other);
     }
 
     /// A side closes: what it wrote is still sent, unless it left bytes unread.
@@ -165,6 +174,7 @@ impl Connection {
             End::Open => (),
             End::Broken => {
                 self.ends[side as usize] = End::Gone;
+                self.reckon_both();
                 return;
             }
             End::Closed | End::Gone => return,
@@ -181,6 +191,7 @@ impl Connection {
             self.flows[side as usize].finish();
             self.transmit(side, now_us, network);
         }
+        self.reckon_both();
     }
 
     /// A side's host loses power: the end is gone and says nothing.
@@ -189,34 +200,36 @@ impl Connection {
         self.ends[side as usize] = End::Gone;
         self.flows[side as usize].stop();
         self.resets[side as usize] = NEVER;
+        self.reckon_both();
     }
 
     /// What has happened up to now at both ends, the opener first.
     pub fn poll(&mut self, now_us: u64, network: &mut Network) -> [Progress; 2] {
         self.settle(now_us, network);
-        Side::BOTH.map(|side| self.take_progress(side))
+        let progress = Side::BOTH.map(|side| self.take_progress(side));
+        self.reckon_told();
+        progress
     }
 
     /// When [`Self::poll`] has something to do or to tell, if nothing else happens before;
     /// [`NEVER`] if it has not. Acknowledgements that nobody waits for are seen to later.
     #[must_use]
-    pub fn next_event_us(&self) -> u64 {
-        let [opener, accepter] = Side::BOTH.map(|side| self.next_event_of_us(side));
-        opener.min(accepter)
+    pub const fn next_event_us(&self) -> u64 {
+        let [opener, accepter] = self.wanted_us;
+        if opener < accepter { opener } else { accepter }
     }
 
     /// The part of [`Self::next_event_us`] that moves what `side` writes, or concerns its
     /// application's writing end: a break, or room in the send buffer.
     #[must_use]
-    pub fn next_event_of_us(&self, side: Side) -> u64 {
-        let flow = &self.flows[side as usize];
-        let news = self.broken[side as usize].is_some()
-            || self.is_open(side) && flow.has_news_for_sender()
-            || self.is_open(side.other()) && flow.has_news_for_receiver();
-        if news {
-            return 0;
-        }
-        flow.next_wanted_us().min(self.resets[side as usize])
+    pub const fn next_event_of_us(&self, side: Side) -> u64 {
+        self.wanted_us[side as usize]
+    }
+
+    /// Bytes that a side was told of ([`Progress::arrived_bytes`]) and has not read.
+    #[must_use]
+    pub const fn readable_bytes(&self, side: Side) -> u64 {
+        self.flows[side.other() as usize].readable_bytes()
     }
 
     /// Bytes that arrived at a side and are not read.
@@ -246,14 +259,14 @@ impl Connection {
 impl Connection {
     /// Lets everything happen that is due, in order of time.
     fn settle(&mut self, now_us: u64, network: &mut Network) {
+        debug_assert!(self.is_reckoned(), "what is due was not reckoned");
         loop {
-            let flows = [self.flows[0].next_us(), self.flows[1].next_us()];
-            let next_us = |side: Side| flows[side as usize].min(self.resets[side as usize]);
-            let side = match next_us(Side::Opener) <= next_us(Side::Accepter) {
+            let [opener_us, accepter_us] = self.due_us;
+            let side = match opener_us <= accepter_us {
                 true => Side::Opener,
                 false => Side::Accepter,
             };
-            let at_us = next_us(side);
+            let at_us = self.due_us[side as usize];
             if at_us > now_us || at_us == NEVER {
                 return;
             }
@@ -270,7 +283,7 @@ impl Connection {
         let mut road = road(self.hosts, side, network);
         let step = self.flows[side as usize].step(at_us, receiver, sender, &mut road);
         if let Some(transit) = step.sent {
-            self.flows[side.other() as usize].carried(at_us, transit);
+            self.carried(side, at_us, transit);
         }
         if let Some(refused_at_us) = step.refused_at_us {
             self.refuse(side, refused_at_us, network);
@@ -278,13 +291,69 @@ impl Connection {
         if step.gave_up {
             self.break_off(side, Break::TimedOut);
         }
+        self.reckon(side);
     }
 
     fn transmit(&mut self, side: Side, now_us: u64, network: &mut Network) {
         let mut road = road(self.hosts, side, network);
         if let Some(transit) = self.flows[side as usize].transmit(now_us, &mut road) {
-            self.flows[side.other() as usize].carried(now_us, transit);
+            self.carried(side, now_us, transit);
         }
+        self.reckon(side);
+    }
+
+    /// A segment of `side` carries an acknowledgement of what the other side wrote.
+    fn carried(&mut self, side: Side, at_us: u64, transit: Transit) {
+        self.flows[side.other() as usize].carried(at_us, transit);
+        self.reckon(side.other());
+    }
+
+    /// Notes when something happens next to what a side writes.
+    fn reckon(&mut self, side: Side) {
+        self.due_us[side as usize] = self.due_of_us(side);
+        self.wanted_us[side as usize] = self.wanted_of_us(side);
+    }
+
+    fn due_of_us(&self, side: Side) -> u64 {
+        let flow = &self.flows[side as usize];
+        flow.next_us().min(self.resets[side as usize])
+    }
+
+    fn wanted_of_us(&self, side: Side) -> u64 {
+        let flow = &self.flows[side as usize];
+        let news = self.broken[side as usize].is_some()
+            || self.is_open(side) && flow.has_news_for_sender()
+            || self.is_open(side.other()) && flow.has_news_for_receiver();
+        if news {
+            return 0;
+        }
+        flow.next_wanted_us().min(self.resets[side as usize])
+    }
+
+    /// For debug builds.
+    fn is_reckoned(&self) -> bool {
+        self.due_us == Side::BOTH.map(|side| self.due_of_us(side))
+            && self.wanted_us == Side::BOTH.map(|side| self.wanted_of_us(side))
+    }
+
+    fn reckon_both(&mut self) {
+        for side in Side::BOTH {
+            self.reckon(side);
+        }
+    }
+
+    /// The same of what had something to tell, and has told it.
+    fn reckon_told(&mut self) {
+        for side in Side::BOTH {
+            if self.has_news(side) {
+                self.reckon(side);
+            }
+        }
+    }
+
+    /// Whether there is something to tell of what a side writes.
+    const fn has_news(&self, side: Side) -> bool {
+        self.wanted_us[side as usize] == 0
     }
 
     /// A segment of `side` met an end that is no more.
@@ -301,6 +370,7 @@ impl Connection {
             }
             Transit::Lost => self.flows[side as usize].expect_no_answer(at_us),
         }
+        self.reckon_both();
     }
 
     fn break_off(&mut self, side: Side, why: Break) {
@@ -314,6 +384,7 @@ impl Connection {
             End::Closed | End::Gone => End::Gone,
         };
         self.flows[side as usize].stop();
+        self.reckon_both();
     }
 
     fn is_open(&self, side: Side) -> bool {
@@ -321,11 +392,15 @@ impl Connection {
     }
 
     fn take_progress(&mut self, side: Side) -> Progress {
+        let other = side.other();
+        if !self.has_news(side) && !self.has_news(other) {
+            return Progress::default();
+        }
         let broken = self.broken[side as usize].take();
         if broken.is_none() && !self.is_open(side) {
             return Progress::default();
         }
-        let (arrived_bytes, eof) = self.flows[side.other() as usize].take_arrived();
+        let (arrived_bytes, eof) = self.flows[other as usize].take_arrived();
         Progress {
             arrived_bytes,
             eof,

@@ -1,6 +1,7 @@
 //! When a receiver acknowledges (`tcp_input.c`, `tcp_output.c`, `tcp_timer.c` of Linux).
 
-use super::{NEVER, RECEIVE_BUFFER_BYTES};
+use super::NEVER;
+use super::flow::{Position, WINDOW_BYTES};
 
 /// How long a delayed acknowledgement waits, and how soon an answer must follow to be taken for
 /// one (`TCP_DELACK_MIN`, `TCP_ATO_MIN`).
@@ -10,21 +11,21 @@ const DELAY_US: u64 = 40_000;
 const TICK_US: u64 = 4_000;
 
 /// Segments that are acknowledged at once at first and after a pause (`TCP_MAX_QUICKACKS`).
-const QUICK: u64 = 16;
+const QUICK: u32 = 16;
 
 /// A pause longer than this makes the next segments be acknowledged at once (the least `RTO`).
 const PAUSE_US: u64 = 200_000;
 
 /// What is taken for a full segment before one was seen (`TCP_MSS_DEFAULT`).
-const FULL_SEGMENT_AT_FIRST_BYTES: u64 = 536;
+const FULL_SEGMENT_AT_FIRST_BYTES: u32 = 536;
 
 /// The acknowledging half of a receiver.
 #[derive(Clone, Debug)]
 pub(super) struct Acknowledger {
     /// Up to where it has acknowledged (`rcv_wup`).
-    sent: u64,
+    sent: Position,
     /// Up to where it has told the sender that there is room.
-    edge: u64,
+    edge: Position,
     /// How many more segments it acknowledges at once.
     quick: u8,
     /// It answers what it receives (`pingpong`).
@@ -32,7 +33,7 @@ pub(super) struct Acknowledger {
     /// Small segments since the last acknowledgement, up to two (`ICSK_ACK_PUSHED`, `PUSHED2`).
     small_segments: u8,
     /// The greatest segment seen (`rcv_mss`).
-    full_segment_bytes: u64,
+    full_segment_bytes: u32,
     /// When the last segment came.
     received_at_us: u64,
     /// When the delayed acknowledgement goes out.
@@ -43,7 +44,7 @@ impl Acknowledger {
     pub(super) const fn new() -> Self {
         Self {
             sent: 0,
-            edge: RECEIVE_BUFFER_BYTES,
+            edge: WINDOW_BYTES,
             quick: 0,
             converses: false,
             small_segments: 0,
@@ -53,13 +54,24 @@ impl Acknowledger {
         }
     }
 
+    /// Up to where it has acknowledged.
+    pub(super) const fn acknowledged(&self) -> Position {
+        self.sent
+    }
+
+    /// Counts all positions from `base` on.
+    pub(super) const fn rebase(&mut self, base: Position) {
+        self.sent -= base;
+        self.edge -= base;
+    }
+
     pub(super) const fn delayed_until_us(&self) -> u64 {
         self.delayed_until_us
     }
 
     /// A segment came, after which `arrived` bytes have arrived in all. Whether to acknowledge at
     /// once (`tcp_event_data_recv`, `__tcp_ack_snd_check`).
-    pub(super) fn on_segment(&mut self, at_us: u64, bytes: u64, arrived: u64) -> bool {
+    pub(super) fn on_segment(&mut self, at_us: u64, bytes: u32, arrived: Position) -> bool {
         self.small_segments = if bytes < self.full_segment_bytes {
             (self.small_segments + 1).min(2)
         } else {
@@ -67,7 +79,7 @@ impl Acknowledger {
             self.small_segments.max(1)
         };
         if self.received_at_us == NEVER || at_us - self.received_at_us > PAUSE_US {
-            let quick = match RECEIVE_BUFFER_BYTES / (2 * self.full_segment_bytes) {
+            let quick = match WINDOW_BYTES / (2 * self.full_segment_bytes) {
                 0 => 2,
                 room => room.min(QUICK),
             };
@@ -86,7 +98,7 @@ impl Acknowledger {
 
     /// The application read; `read` of `arrived` bytes are now read. Whether to acknowledge at
     /// once (`tcp_cleanup_rbuf`).
-    pub(super) const fn on_read(&self, read: u64, arrived: u64) -> bool {
+    pub(super) const fn on_read(&self, read: Position, arrived: Position) -> bool {
         let due = arrived - self.sent;
         if due > 0 {
             let drained = read == arrived;
@@ -95,7 +107,7 @@ impl Acknowledger {
                 || drained && self.small_segments == 1 && !self.converses;
         }
         let told = self.edge.saturating_sub(arrived);
-        2 * told <= RECEIVE_BUFFER_BYTES && read + RECEIVE_BUFFER_BYTES - arrived >= 2 * told
+        2 * told <= WINDOW_BYTES && read + WINDOW_BYTES - arrived >= 2 * told
     }
 
     /// The delayed acknowledgement's time has come (`tcp_delack_timer_handler`).
@@ -111,7 +123,7 @@ impl Acknowledger {
     }
 
     /// An acknowledgement leaves, alone or with a segment (`tcp_event_ack_sent`).
-    pub(super) const fn on_sent(&mut self, arrived: u64, edge: u64) {
+    pub(super) const fn on_sent(&mut self, arrived: Position, edge: Position) {
         self.sent = arrived;
         self.edge = edge;
         self.delayed_until_us = NEVER;

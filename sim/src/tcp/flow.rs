@@ -1,9 +1,20 @@
 //! One direction of a connection: the sender's kernel, what is under way, the receiver's kernel.
 
+use std::collections::VecDeque;
+
 use super::acknowledge::Acknowledger;
 use super::{End, NEVER, RECEIVE_BUFFER_BYTES, Road};
-use crate::fifo::Fifo;
 use crate::network::Transit;
+
+/// A count of bytes since the connection was set up, or since the last [`Flow::rebase`]: a large
+/// cluster has a million connections, and they must be small.
+pub(super) type Position = u32;
+
+/// [`RECEIVE_BUFFER_BYTES`], as a distance of positions.
+pub(super) const WINDOW_BYTES: Position = RECEIVE_BUFFER_BYTES as Position;
+
+/// Positions beyond this one are counted anew.
+const REBASE_AT: Position = 1 << 30;
 
 /// The least time after which a segment is sent again (`TCP_RTO_MIN`).
 const RESEND_AFTER_US: u64 = 200_000;
@@ -19,15 +30,38 @@ const RESENDS_AFTER_CLOSE: u8 = 8;
 
 /// A send buffer holds this many full segments, as Linux's grows to for its first window, but not
 /// less than `SEND_BUFFER_AT_LEAST_BYTES`.
-const SEND_BUFFER_SEGMENTS: u64 = 40;
+const SEND_BUFFER_SEGMENTS: u32 = 40;
 
 /// The least send buffer (`tcp_wmem`).
-const SEND_BUFFER_AT_LEAST_BYTES: u64 = 16 << 10;
+const SEND_BUFFER_AT_LEAST_BYTES: u32 = 16 << 10;
 
 /// What one side writes, on its way to the other. Positions count bytes since the connection was
 /// set up; a FIN counts as one.
 #[derive(Clone, Debug)]
 pub(super) struct Flow {
+    /// When the first of what is under way arrives.
+    arrives_at_us: u64,
+    resend_at_us: u64,
+    /// Acknowledgements on their way back: the next to arrive, and the last.
+    coming: [Acknowledgement; 2],
+    acknowledger: Acknowledger,
+    sent_at_us: u64,
+    written: Position,
+    sent: Position,
+    acknowledged: Position,
+    /// End of the last small segment sent.
+    small_end: Position,
+    /// Up to where the receiver has room, as far as the sender knows.
+    edge: Position,
+    /// End of the first of what is under way.
+    arrives_up_to: Position,
+    arrived: Position,
+    read: Position,
+    /// Up to where the world was told.
+    told: Position,
+    segment_bytes: u32,
+    /// Time there and back of the last segment.
+    round_trip_us: u32,
     pub(super) nodelay: bool,
     /// The last byte written is the FIN.
     finished: bool,
@@ -39,44 +73,28 @@ pub(super) struct Flow {
     lost: bool,
     /// A segment was sent again: nothing else leaves before it is acknowledged.
     recovering: bool,
+    told_eof: bool,
     /// How often the oldest segment was sent again.
     resends: u8,
-    segment_bytes: u32,
-    /// Time there and back of the last segment.
-    round_trip_us: u32,
-    written: u64,
-    sent: u64,
-    acknowledged: u64,
-    /// End of the last small segment sent.
-    small_end: u64,
-    /// Up to where the receiver has room, as far as the sender knows.
-    edge: u64,
-    sent_at_us: u64,
-    resend_at_us: u64,
-    under_way: Fifo<UnderWay>,
-    /// When the first of it arrives.
-    arrives_at_us: u64,
-    arrived: u64,
-    read: u64,
-    /// Up to where the world was told.
-    told: u64,
-    told_eof: bool,
-    acknowledger: Acknowledger,
-    /// Acknowledgements on their way back: the next to arrive, and the last.
-    coming: [Acknowledgement; 2],
+    /// What arrives after the first. Hardly ever anything: not there before it is needed.
+    #[expect(
+        clippy::box_collection,
+        reason = "takes a quarter of the room while not there"
+    )]
+    behind: Option<Box<VecDeque<UnderWay>>>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct UnderWay {
-    end: u64,
+    end: Position,
     at_us: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Acknowledgement {
-    end: u64,
-    edge: u64,
     at_us: u64,
+    end: Position,
+    edge: Position,
 }
 
 /// What a step did that concerns the rest of the connection.
@@ -115,11 +133,12 @@ impl Flow {
             sent: 0,
             acknowledged: 0,
             small_end: 0,
-            edge: RECEIVE_BUFFER_BYTES,
+            edge: WINDOW_BYTES,
             sent_at_us: 0,
             resend_at_us: NEVER,
-            under_way: Fifo::new(),
             arrives_at_us: NEVER,
+            arrives_up_to: 0,
+            behind: None,
             arrived: 0,
             read: 0,
             told: 0,
@@ -131,14 +150,18 @@ impl Flow {
 
     /// Takes what fits into the send buffer.
     pub(super) fn write(&mut self, bytes: u64) -> u64 {
-        let taken = bytes.min(self.send_room());
+        if self.written > REBASE_AT {
+            self.rebase();
+        }
+        let room = self.send_room();
+        let taken = u32::try_from(bytes).map_or(room, |bytes| bytes.min(room));
         self.written += taken;
-        self.blocked = taken < bytes;
-        taken
+        self.blocked = u64::from(taken) < bytes;
+        taken.into()
     }
 
     pub(super) fn read(&mut self, bytes: u64, now_us: u64, road: &mut Road<'_>) {
-        self.read += bytes.min(self.unread_bytes());
+        self.read += bytes.min(self.unread_bytes()) as Position;
         let payload = self.payload(self.arrived);
         if self.acknowledger.on_read(self.read, payload) {
             self.acknowledge(now_us, road);
@@ -160,13 +183,13 @@ impl Flow {
     }
 
     /// What has arrived since the last call, and whether the FIN has.
-    pub(super) const fn take_arrived(&mut self) -> (u64, bool) {
+    pub(super) fn take_arrived(&mut self) -> (u64, bool) {
         let arrived = self.payload(self.arrived);
         let bytes = arrived - self.told;
         self.told = arrived;
         let eof = self.finished && self.arrived == self.written && !self.told_eof;
         self.told_eof |= eof;
-        (bytes, eof)
+        (bytes.into(), eof)
     }
 
     /// Whether a blocked writer may go on; once.
@@ -178,11 +201,16 @@ impl Flow {
     }
 
     pub(super) const fn unread_bytes(&self) -> u64 {
-        self.payload(self.arrived) - self.read
+        (self.payload(self.arrived) - self.read) as u64
+    }
+
+    /// What the world was told of and the application has not read.
+    pub(super) const fn readable_bytes(&self) -> u64 {
+        (self.told - self.read) as u64
     }
 
     pub(super) const fn missing_bytes(&self) -> u64 {
-        self.written - self.arrived
+        (self.written - self.arrived) as u64
     }
 
     /// Whether everything, the FIN included, has arrived, or never will.
@@ -201,7 +229,7 @@ impl Flow {
         self.blocked && self.send_room() >= self.send_buffer_bytes() / 3
     }
 
-    const fn payload(&self, position: u64) -> u64 {
+    const fn payload(&self, position: Position) -> Position {
         if self.finished && position == self.written {
             position - 1
         } else {
@@ -209,13 +237,44 @@ impl Flow {
         }
     }
 
-    fn send_room(&self) -> u64 {
+    /// Counts all positions anew, from the oldest that matters. Those before it stood for nothing.
+    fn rebase(&mut self) {
+        let base = self
+            .acknowledged
+            .min(self.acknowledger.acknowledged())
+            .min(self.read)
+            .min(self.told);
+        for position in [
+            &mut self.written,
+            &mut self.sent,
+            &mut self.acknowledged,
+            &mut self.small_end,
+            &mut self.edge,
+            &mut self.arrives_up_to,
+            &mut self.arrived,
+            &mut self.read,
+            &mut self.told,
+        ] {
+            *position = position.saturating_sub(base);
+        }
+        for coming in &mut self.coming {
+            coming.end = coming.end.saturating_sub(base);
+            coming.edge = coming.edge.saturating_sub(base);
+        }
+        for segment in self.behind.iter_mut().flat_map(|behind| behind.iter_mut()) {
+            segment.end -= base;
+        }
+        self.acknowledger.rebase(base);
+    }
+
+    fn send_room(&self) -> u32 {
         self.send_buffer_bytes()
             .saturating_sub(self.written - self.acknowledged)
     }
 
-    fn send_buffer_bytes(&self) -> u64 {
-        (SEND_BUFFER_SEGMENTS * u64::from(self.segment_bytes)).max(SEND_BUFFER_AT_LEAST_BYTES)
+    fn send_buffer_bytes(&self) -> u32 {
+        let grown = SEND_BUFFER_SEGMENTS.saturating_mul(self.segment_bytes);
+        grown.clamp(SEND_BUFFER_AT_LEAST_BYTES, REBASE_AT)
     }
 }
 
@@ -248,11 +307,8 @@ impl Flow {
         sender: End,
         road: &mut Road<'_>,
     ) -> Step {
-        if self.arrives_at_us == at_us
-            && let Some(segment) = self.under_way.pop_front()
-        {
-            let next = self.under_way.front();
-            self.arrives_at_us = next.map_or(NEVER, |segment| segment.at_us);
+        if self.arrives_at_us == at_us {
+            let segment = self.take_arriving();
             return self.arrive(segment, receiver, road);
         }
         if self.coming[0].at_us == at_us {
@@ -276,7 +332,7 @@ impl Flow {
     pub(super) fn transmit(&mut self, now_us: u64, road: &mut Road<'_>) -> Option<Transit> {
         let mut first = None;
         while let Some(bytes) = self.next_segment_bytes() {
-            let transit = road.forth(now_us, bytes, 0);
+            let transit = road.forth(now_us, bytes.into(), 0);
             first = first.or(Some(transit));
             self.sent_at_us = now_us;
             match transit {
@@ -306,40 +362,63 @@ impl Flow {
 
     /// A time not before all that is under way has arrived.
     pub(super) fn not_before(&self, at_us: u64) -> u64 {
-        at_us.max(self.under_way.back().map_or(0, |segment| segment.at_us))
+        let last = self.behind.as_ref().and_then(|behind| behind.back());
+        match (last, self.arrives_at_us) {
+            (Some(last), _) => at_us.max(last.at_us),
+            (None, NEVER) => at_us,
+            (None, first_us) => at_us.max(first_us),
+        }
     }
 }
 
 /// The sender's kernel.
 impl Flow {
     /// How many bytes may leave now (`tcp_write_xmit`, `tcp_nagle_test`).
-    fn next_segment_bytes(&self) -> Option<u64> {
+    fn next_segment_bytes(&self) -> Option<u32> {
         let waiting = self.written - self.sent;
         let silent = self.stopped || self.lost || self.recovering || self.resends > 0;
         if waiting == 0 || silent {
             return None;
         }
-        let bytes = waiting.min(u64::from(self.segment_bytes));
-        let small = bytes < u64::from(self.segment_bytes);
+        let bytes = waiting.min(self.segment_bytes);
+        let small = bytes < self.segment_bytes;
         let held = small && !self.nodelay && !self.finished && self.small_end > self.acknowledged;
         (!held && self.sent + bytes <= self.edge).then_some(bytes)
     }
 
-    fn put_under_way(&mut self, bytes: u64, now_us: u64, at_us: u64) {
+    fn put_under_way(&mut self, bytes: u32, now_us: u64, at_us: u64) {
         self.round_trip_us = (2 * (at_us - now_us)).min(u64::from(u32::MAX)) as u32;
         self.sent += bytes;
-        if bytes < u64::from(self.segment_bytes) {
+        if bytes < self.segment_bytes {
             self.small_end = self.sent;
         }
+        if self.arrives_at_us == NEVER {
+            self.arrives_at_us = at_us;
+            self.arrives_up_to = self.sent;
+            return;
+        }
         let at_us = self.not_before(at_us);
-        self.arrives_at_us = self.arrives_at_us.min(at_us);
-        match self.under_way.back_mut() {
+        let last = self.behind.as_mut().and_then(|behind| behind.back_mut());
+        match last {
             Some(last) if last.at_us == at_us => last.end = self.sent,
-            _ => self.under_way.push_back(UnderWay {
+            None if self.arrives_at_us == at_us => self.arrives_up_to = self.sent,
+            Some(_) | None => self.behind.get_or_insert_default().push_back(UnderWay {
                 end: self.sent,
                 at_us,
             }),
         }
+    }
+
+    /// Takes out the first of what is under way.
+    fn take_arriving(&mut self) -> UnderWay {
+        let first = UnderWay {
+            end: self.arrives_up_to,
+            at_us: self.arrives_at_us,
+        };
+        let next = self.behind.as_mut().and_then(|behind| behind.pop_front());
+        self.arrives_at_us = next.map_or(NEVER, |next| next.at_us);
+        self.arrives_up_to = next.map_or(0, |next| next.end);
+        first
     }
 
     fn take_acknowledgement(&mut self, acknowledgement: Acknowledgement) {
@@ -377,8 +456,8 @@ impl Flow {
             self.acknowledged
         };
         let upto = if self.lost { self.written } else { self.sent };
-        let bytes = (upto - from).min(u64::from(self.segment_bytes));
-        let transit = road.forth(at_us, bytes, self.resends);
+        let bytes = (upto - from).min(self.segment_bytes);
+        let transit = road.forth(at_us, bytes.into(), self.resends);
         self.sent_at_us = at_us;
         self.resend_at_us = at_us + self.resend_after_us();
         let Transit::Arrives(arrives_us) = transit else {
@@ -486,7 +565,7 @@ impl Flow {
         };
     }
 
-    const fn edge_now(&self) -> u64 {
-        self.read + RECEIVE_BUFFER_BYTES
+    const fn edge_now(&self) -> Position {
+        self.read + WINDOW_BYTES
     }
 }

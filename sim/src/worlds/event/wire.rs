@@ -42,20 +42,17 @@ pub(super) struct Wire {
 #[derive(Debug, Default)]
 struct Lane {
     parcels: Fifo<Sent>,
-    /// Bytes the application wrote, the kernel took, and the other end received.
-    written: u64,
-    taken: u64,
-    arrived: u64,
-    consumed: u64,
-    /// Up to the end of the last thing that the reader found.
-    found: u64,
+    /// Bytes the application wrote and the kernel did not take.
+    backlog: u64,
+    /// Bytes the reader has received of parcels that it did not find yet.
+    received: u64,
     eof: bool,
     broken: Option<Break>,
 }
 
 #[derive(Debug)]
 struct Sent {
-    end: u64,
+    len: u64,
     parcel: Parcel,
 }
 
@@ -92,9 +89,9 @@ impl Parcel {
 impl Wire {
     pub(super) fn new(opener: HostNumber, accepter: HostNumber, segment_bytes: u32) -> Self {
         Self {
+            scheduled_us: NEVER,
             tcp: Connection::new(opener, accepter, segment_bytes),
             lanes: [Lane::default(), Lane::default()],
-            scheduled_us: NEVER,
         }
     }
 
@@ -105,19 +102,16 @@ impl Wire {
     /// A side writes. Several parcels written in one turn leave together ([`Self::flush`]).
     pub(super) fn write(&mut self, side: Side, parcel: Parcel) {
         let lane = &mut self.lanes[side as usize];
-        lane.written += parcel.wire_len();
-        lane.parcels.push_back(Sent {
-            end: lane.written,
-            parcel,
-        });
+        let len = parcel.wire_len();
+        lane.backlog += len;
+        lane.parcels.push_back(Sent { len, parcel });
     }
 
     /// Hands what was written to the kernel, as far as it takes it.
     pub(super) fn flush(&mut self, side: Side, now_us: u64, network: &mut Network) {
         let lane = &mut self.lanes[side as usize];
-        let rest = lane.written - lane.taken;
-        if rest > 0 {
-            lane.taken += self.tcp.write(side, rest, now_us, network);
+        if lane.backlog > 0 {
+            lane.backlog -= self.tcp.write(side, lane.backlog, now_us, network);
         }
     }
 
@@ -128,13 +122,12 @@ impl Wire {
         let mut readable = [false; 2];
         for side in Side::BOTH {
             let news = progress[side as usize];
-            let lane = &mut self.lanes[side.other() as usize];
-            lane.arrived += news.arrived_bytes;
-            lane.eof |= news.eof;
-            if news.broken.is_some() {
-                lane.broken = news.broken;
-            }
             readable[side as usize] = news.arrived_bytes > 0 || news.eof || news.broken.is_some();
+            if news.eof || news.broken.is_some() {
+                let lane = &mut self.lanes[side.other() as usize];
+                lane.eof |= news.eof;
+                lane.broken = news.broken.or(lane.broken);
+            }
             if news.writable {
                 self.flush(side, now_us, network);
             }
@@ -150,10 +143,9 @@ impl Wire {
         now_us: u64,
         network: &mut Network,
     ) {
-        let lane = &mut self.lanes[side.other() as usize];
-        let bytes = (lane.arrived - lane.consumed).min(limit_bytes);
-        lane.consumed += bytes;
+        let bytes = self.tcp.readable_bytes(side).min(limit_bytes);
         if bytes > 0 {
+            self.lanes[side.other() as usize].received += bytes;
             self.tcp.read(side, bytes, now_us, network);
         }
     }
@@ -164,18 +156,15 @@ impl Wire {
         if let Some(why) = lane.broken {
             return Found::Broken(why);
         }
-        let consumed = lane.consumed;
-        if lane
-            .parcels
-            .front()
-            .is_some_and(|sent| sent.end <= consumed)
+        let received = lane.received;
+        let is_whole = |sent: &Sent| sent.len <= received;
+        if lane.parcels.front().is_some_and(is_whole)
             && let Some(sent) = lane.parcels.pop_front()
         {
-            let bytes = sent.end - lane.found;
-            lane.found = sent.end;
-            return Found::Parcel(sent.parcel, bytes);
+            lane.received -= sent.len;
+            return Found::Parcel(sent.parcel, sent.len);
         }
-        if lane.consumed < lane.arrived {
+        if self.tcp.readable_bytes(side) > 0 {
             Found::More
         } else if lane.eof {
             Found::Closed
