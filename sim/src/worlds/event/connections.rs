@@ -1,22 +1,13 @@
 //! The world's connections: set up, carried on, torn down.
 
-use redrill_node::{ClientId, LinkId};
-
 use super::host::Descriptor;
 use super::kernel::{Event, Kernel};
+use super::table::{End, Port, Slot, State, WireIndex};
 use super::wire::{Found, Parcel, Wire};
-use crate::client::{ClientInput, ConnectionId};
+use crate::client::ClientInput;
 use crate::network::{HostNumber, Transit};
 use crate::tcp::{Answer, Dial, NEVER, Side};
 use crate::trace::NodeNumber;
-use crate::world::Ticket;
-
-/// Place of a connection in the table, with the generation that held it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub(super) struct WireIndex {
-    place: u32,
-    generation: u32,
-}
 
 /// What comes due on a connection.
 #[derive(Clone, Copy, Debug)]
@@ -31,186 +22,6 @@ pub(super) enum Notice {
     Up(Side),
     /// Nobody listens there.
     Refused,
-}
-
-/// Whose end of a connection it is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum End {
-    /// Nobody's any more, or not accepted yet.
-    Nobody,
-    /// A bus link.
-    Link(NodeNumber, LinkId),
-    /// A client connection that a node accepted.
-    Served(NodeNumber, ClientId),
-    /// A replica's connection to its master.
-    Master(NodeNumber),
-    /// A node's connection to another for an exchange.
-    Exchange(NodeNumber),
-    /// A workload client's.
-    Client(u16, ConnectionId),
-    /// An operator's.
-    Operator(Ticket),
-}
-
-/// Which port of a node a connection goes to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Port {
-    Client,
-    Bus,
-}
-
-/// Every connection there is.
-#[derive(Debug)]
-pub(super) struct Connections {
-    slots: Vec<Slot>,
-    free: Vec<u32>,
-}
-
-#[derive(Debug)]
-struct Slot {
-    generation: u32,
-    state: State,
-    hosts: [HostNumber; 2],
-    ends: [End; 2],
-    port: Port,
-    nodelay: bool,
-    /// Written before the connection was up.
-    waiting: Vec<Parcel>,
-    /// Whether the opener knows that it is up.
-    opened: bool,
-    /// Whether an end is among what the next poll of its process finds.
-    listed: [bool; 2],
-}
-
-#[derive(Debug)]
-enum State {
-    Free,
-    Dialling(Dial),
-    Up(Box<Wire>),
-}
-
-impl Connections {
-    pub(super) const fn new() -> Self {
-        Self {
-            slots: Vec::new(),
-            free: Vec::new(),
-        }
-    }
-
-    /// Every end that a node holds.
-    pub(super) fn of_host(&self, node: NodeNumber) -> Vec<(WireIndex, Side)> {
-        let mut ends = Vec::new();
-        for (place, slot) in self.slots.iter().enumerate() {
-            for side in Side::BOTH {
-                if slot.hosts[side as usize] == node && !matches!(slot.state, State::Free) {
-                    ends.push((
-                        WireIndex {
-                            place: place as u32,
-                            generation: slot.generation,
-                        },
-                        side,
-                    ));
-                }
-            }
-        }
-        ends
-    }
-
-    /// Whose an end is.
-    pub(super) fn end(&self, wire: WireIndex, side: Side) -> End {
-        self.slot(wire)
-            .map_or(End::Nobody, |slot| slot.ends[side as usize])
-    }
-
-    pub(super) fn own(&mut self, wire: WireIndex, side: Side, end: End) {
-        if let Some(slot) = self.slot_mut(wire) {
-            slot.ends[side as usize] = end;
-        }
-    }
-
-    /// Nobody reads or writes at this end any more.
-    pub(super) fn disown(&mut self, wire: WireIndex, side: Side) {
-        self.own(wire, side, End::Nobody);
-    }
-
-    /// Marks an end as one that the next poll finds. False if it was.
-    pub(super) fn list(&mut self, wire: WireIndex, side: Side) -> bool {
-        self.slot_mut(wire)
-            .is_none_or(|slot| !std::mem::replace(&mut slot.listed[side as usize], true))
-    }
-
-    /// Takes the mark back: the poll found it.
-    pub(super) fn unlist(&mut self, wire: WireIndex, side: Side) {
-        if let Some(slot) = self.slot_mut(wire) {
-            slot.listed[side as usize] = false;
-        }
-    }
-
-    /// The port a connection goes to.
-    pub(super) fn port(&self, wire: WireIndex) -> Port {
-        self.slot(wire).map_or(Port::Client, |slot| slot.port)
-    }
-
-    /// The host at an end.
-    pub(super) fn host(&self, wire: WireIndex, side: Side) -> Option<HostNumber> {
-        self.slot(wire).map(|slot| slot.hosts[side as usize])
-    }
-
-    fn slot(&self, wire: WireIndex) -> Option<&Slot> {
-        self.slots
-            .get(wire.place as usize)
-            .filter(|slot| slot.generation == wire.generation)
-    }
-
-    fn slot_mut(&mut self, wire: WireIndex) -> Option<&mut Slot> {
-        self.slots
-            .get_mut(wire.place as usize)
-            .filter(|slot| slot.generation == wire.generation)
-    }
-
-    fn wire_mut(&mut self, wire: WireIndex) -> Option<&mut Wire> {
-        match &mut self.slot_mut(wire)?.state {
-            State::Up(wire) => Some(wire),
-            State::Free | State::Dialling(_) => None,
-        }
-    }
-
-    fn insert(&mut self, slot: Slot) -> WireIndex {
-        match self.free.pop() {
-            Some(place) => {
-                let held = &mut self.slots[place as usize];
-                let generation = held.generation;
-                *held = Slot { generation, ..slot };
-                WireIndex { place, generation }
-            }
-            None => {
-                self.slots.push(slot);
-                WireIndex {
-                    place: self.slots.len() as u32 - 1,
-                    generation: 0,
-                }
-            }
-        }
-    }
-
-    fn remove(&mut self, wire: WireIndex) {
-        if let Some(slot) = self.slot_mut(wire) {
-            slot.generation += 1;
-            slot.state = State::Free;
-            slot.ends = [End::Nobody; 2];
-            self.free.push(wire.place);
-        }
-    }
-
-    fn all_up(&self) -> Vec<WireIndex> {
-        let places = self.slots.iter().enumerate();
-        let up = places.filter(|(_, slot)| matches!(slot.state, State::Up(_)));
-        up.map(|(place, slot)| WireIndex {
-            place: place as u32,
-            generation: slot.generation,
-        })
-        .collect()
-    }
 }
 
 /// Setting up.
@@ -231,7 +42,7 @@ impl Kernel {
             ends: [end, End::Nobody],
             port,
             nodelay,
-            waiting: Vec::new(),
+            waiting: None,
             opened: false,
             listed: [false; 2],
         };
@@ -297,7 +108,7 @@ impl Kernel {
                     up.set_nodelay(Side::Opener, now_us, &mut self.network);
                 }
                 up.set_nodelay(Side::Accepter, now_us, &mut self.network);
-                slot.state = State::Up(Box::new(up));
+                slot.state = State::Up(up);
                 self.queue
                     .push(opener_us, Event::Connection(wire, Notice::Up(Side::Opener)));
                 self.queue.push(
@@ -347,8 +158,8 @@ impl Kernel {
             && let Some(slot) = self.connections.slot_mut(wire)
         {
             slot.opened = true;
-            let waiting = std::mem::take(&mut slot.waiting);
-            for parcel in waiting {
+            let waiting = slot.waiting.take();
+            for parcel in waiting.into_iter().flat_map(|waiting| *waiting) {
                 self.write(wire, side, parcel);
             }
         }
@@ -380,7 +191,9 @@ impl Kernel {
         };
         match &mut slot.state {
             State::Up(wire) if side == Side::Accepter || slot.opened => wire.write(side, parcel),
-            State::Up(_) | State::Dialling(_) => slot.waiting.push(parcel),
+            State::Up(_) | State::Dialling(_) => {
+                slot.waiting.get_or_insert_default().push(parcel);
+            }
             State::Free => {}
         }
     }

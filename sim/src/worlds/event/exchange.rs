@@ -5,9 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use redrill_node::exchange::{Exchange, ExchangeFailure, Exchanged, KEPT_FOR_S, MAX_KEPT};
 use redrill_node::{Input, Reply};
 
-use super::connections::{End, WireIndex};
 use super::host::LoopState;
 use super::kernel::{Event, Kernel};
+use super::table::{End, WireIndex};
 use super::turn::Flow;
 use super::wire::{Found, Parcel};
 use crate::tcp::{Break, Side};

@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use redrill_node::id_map::IdMap;
 use redrill_node::{Action, FromDisk, LinkId, Node};
 
-use super::connections::WireIndex;
 use super::exchange::{Correspondent, UnderWay};
+use super::table::WireIndex;
 use crate::tcp::Side;
 
 /// The process of a node.

@@ -11,10 +11,11 @@ use redrill_node::{
     Seed, WallMillis,
 };
 
-use super::connections::{Connections, End, Notice, Port, WireIndex};
+use super::connections::Notice;
 use super::data::{DataFiles, DiskWork};
 use super::host::{Descriptor, Host, LoopState};
 use super::queue::{Due, Queue};
+use super::table::{Connections, End, Port, WireIndex};
 use super::wire::Parcel;
 use crate::client::{Client, ClientAction, ClientInput, ConnectionId};
 use crate::disk::HostDisk;

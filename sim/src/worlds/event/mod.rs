@@ -11,6 +11,7 @@ mod exchange;
 mod host;
 mod kernel;
 mod queue;
+mod table;
 #[cfg(test)]
 mod tests;
 mod turn;

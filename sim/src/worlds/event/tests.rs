@@ -11,8 +11,8 @@ use redrill_node::{
     Address, Config, Fact, NodeFlags, NodeId, SavedNode, SavedState, Seed, SlotRange, SlotSet, Word,
 };
 
-use super::connections::Port;
 use super::kernel::{Disk, Kernel};
+use super::table::Port;
 use crate::client::{Client, Setup};
 use crate::disk::HostDisk;
 use crate::network::Network;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use redrill_node::{Action, ClientId, FromMaster, Input, LinkFailure, LinkId, ToMaster, ToReplica};
 
-use super::connections::{End, Port, WireIndex};
 use super::host::{Descriptor, LoopState};
 use super::kernel::{Event, Kernel, State};
+use super::table::{End, Port, WireIndex};
 use super::wire::{Found, FullResync, Parcel};
 use crate::scenario::StallKind;
 use crate::tcp::{Break, Side};

@@ -7,8 +7,8 @@ use std::rc::Rc;
 
 use redrill_node::{CommandLine, NodeView};
 
-use super::connections::Port;
 use super::kernel::{Disk, Kernel};
+use super::table::Port;
 use crate::client::{Client, Setup, WrittenKey};
 use crate::director::Director;
 use crate::disk::HostDisk;
