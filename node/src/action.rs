@@ -134,27 +134,31 @@ pub enum ToMaster {
 /// What ends a snapshot of unknown length, 40 characters.
 pub type SnapshotMark = [u8; 40];
 
+/// The start of a history at a replica.
+#[derive(Clone, PartialEq, Debug)]
+pub struct FullResync {
+    /// Whether `+FULLRESYNC` stands before the snapshot: who asks by `SYNC` gets it alone.
+    pub announced: bool,
+    /// Whether the connection ends behind it: the client wants no more (`rdb-only`).
+    /// [`Action::CloseClient`] follows, and the snapshot leaves all the same.
+    pub closes: bool,
+    /// History.
+    pub id: ReplicationId,
+    /// The offset the snapshot stands at.
+    pub offset: u64,
+    /// The keyspace.
+    pub snapshot: Snapshot,
+    /// What ends it, if it goes without a length before it (`$EOF:`). Nothing may follow it
+    /// before [`ToReplica::Release`]: a replica takes what it reads with the mark for a part
+    /// of the snapshot.
+    pub mark: Option<SnapshotMark>,
+}
+
 /// What a master sends to a replica.
 #[derive(Clone, PartialEq, Debug)]
 pub enum ToReplica {
-    /// `+FULLRESYNC`, then the snapshot as RDB bytes.
-    FullResync {
-        /// Whether `+FULLRESYNC` stands before the snapshot: who asks by `SYNC` gets it alone.
-        announced: bool,
-        /// Whether the connection ends behind it: the client wants no more (`rdb-only`).
-        /// [`Action::CloseClient`] follows, and the snapshot leaves all the same.
-        closes: bool,
-        /// History.
-        id: ReplicationId,
-        /// The offset the snapshot stands at.
-        offset: u64,
-        /// The keyspace.
-        snapshot: Snapshot,
-        /// What ends it, if it goes without a length before it (`$EOF:`). Nothing may follow it
-        /// before [`ToReplica::Release`]: a replica takes what it reads with the mark for a part
-        /// of the snapshot.
-        mark: Option<SnapshotMark>,
-    },
+    /// `+FULLRESYNC`, then the snapshot as RDB bytes. Boxed: it is large and rare.
+    FullResync(Box<FullResync>),
     /// The stream may follow the snapshot: the replica has loaded it.
     Release,
     /// `+CONTINUE`.
@@ -164,4 +168,14 @@ pub enum ToReplica {
     },
     /// A command of the stream. Shared by all replicas.
     Stream(CommandLine),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_action_fills_no_more_than_a_cache_line() {
+        assert!(size_of::<Action>() <= 64, "{}", size_of::<Action>());
+    }
 }

@@ -56,8 +56,8 @@ pub enum Input {
     BadPacket {
         /// The link it came by.
         link: LinkId,
-        /// What is wrong with it.
-        error: crate::wire::bus::BusError,
+        /// What is wrong with it. Boxed: it is large and rare.
+        error: Box<crate::wire::bus::BusError>,
     },
     /// A client (or a replica) connected to the client port.
     ClientAccepted {
@@ -206,4 +206,14 @@ pub struct SnapshotEntry {
     pub value: crate::store::Value,
     /// Expiry, Unix milliseconds.
     pub expires_at_ms: Option<i64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_input_fills_no_more_than_a_cache_line() {
+        assert!(size_of::<Input>() <= 64, "{}", size_of::<Input>());
+    }
 }

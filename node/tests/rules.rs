@@ -1030,7 +1030,10 @@ fn packets_that_are_none_are_noted_and_change_nothing() {
         let mut lone = Lone::new(0);
         let before = lone.picture();
         let link = LinkId(3);
-        lone.input(Input::BadPacket { link, error });
+        lone.input(Input::BadPacket {
+            link,
+            error: Box::new(error),
+        });
         let noted = |fact: &&Fact| matches!(fact, Fact::BadPacket { .. });
         assert!(lone.facts().iter().any(noted), "{changed:?}");
         assert_eq!(lone.picture(), before);

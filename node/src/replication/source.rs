@@ -6,7 +6,7 @@ use crate::word::Word;
 
 use super::backlog::Backlog;
 use super::{LinkState, Replication, advance};
-use crate::action::{Action, SnapshotMark, ToReplica};
+use crate::action::{Action, FullResync, SnapshotMark, ToReplica};
 use crate::clients;
 use crate::engine::Quirk;
 use crate::fact::Fact;
@@ -311,7 +311,7 @@ fn send_snapshot(node: &mut Node, client: ClientId) {
     } else {
         node.store.snapshot()
     };
-    let what = ToReplica::FullResync {
+    let what = ToReplica::FullResync(Box::new(FullResync {
         announced: !replica.is_plain,
         closes,
         id,
@@ -322,7 +322,7 @@ fn send_snapshot(node: &mut Node, client: ClientId) {
             open_slots,
         },
         mark,
-    };
+    }));
     set_state(node, client, ReplicaState::Online);
     node.outbox.push(Action::ToReplica { client, what });
     if closes {

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use redrill_node::Word;
 use redrill_node::{
-    Action, Address, ClientId, Config, Fact, FromMaster, Input, LinkFailure, LinkId, Mono, Node,
-    NodeFlags, NodeId, Now, Reply, SavedNode, SavedState, Seed, Slot, SlotRange, SlotSet, ToMaster,
-    ToReplica, WallMillis,
+    Action, Address, ClientId, Config, Fact, FromMaster, FullResync, Input, LinkFailure, LinkId,
+    Mono, Node, NodeFlags, NodeId, Now, Reply, SavedNode, SavedState, Seed, Slot, SlotRange,
+    SlotSet, ToMaster, ToReplica, WallMillis,
 };
 
 /// One-way latency of every link, microseconds.
@@ -510,14 +510,13 @@ impl Cluster {
             return;
         };
         match what {
-            ToReplica::FullResync {
-                id,
-                offset,
-                snapshot,
-                mark: _,
-                announced: _,
-                closes: _,
-            } => {
+            ToReplica::FullResync(resync) => {
+                let FullResync {
+                    id,
+                    offset,
+                    snapshot,
+                    ..
+                } = *resync;
                 self.input_later(
                     replica,
                     Input::Master(FromMaster::FullResync { id, offset }),

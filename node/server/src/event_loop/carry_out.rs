@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use bytes::BytesMut;
 use redrill_node::wire::{bus, resp};
 use redrill_node::{
-    Action, ClientId, ConfigRewrite, Input, LinkId, Message, SavedState, ToMaster, ToReplica,
+    Action, ClientId, ConfigRewrite, FullResync, Input, LinkId, Message, SavedState, ToMaster,
+    ToReplica,
 };
 
 use super::descriptors::Kind;
@@ -237,20 +238,14 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
 
     fn send_to_replica(&mut self, client: ClientId, what: &ToReplica) {
         match what {
-            ToReplica::FullResync {
-                announced,
-                closes,
-                id,
-                offset,
-                snapshot,
-                mark,
-            } => {
-                let head = if *announced {
+            ToReplica::FullResync(resync) => {
+                let FullResync { id, offset, .. } = &**resync;
+                let head = if resync.announced {
                     format!("+FULLRESYNC {id} {offset}\r\n")
                 } else {
                     String::new()
                 };
-                self.send_snapshot(client, &head, snapshot, *mark, *closes);
+                self.send_snapshot(client, &head, &resync.snapshot, resync.mark, resync.closes);
             }
             ToReplica::Release => self.release(client),
             ToReplica::Continue { id } => self.queue(Owner::Client(client), |output| {

@@ -252,7 +252,11 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
                 Err(error) => {
                     let fatal = error.is_fatal();
                     self.observer.bad_packet(self.clock.now(), link, &error);
-                    self.input(Input::BadPacket { link, error }).await?;
+                    self.input(Input::BadPacket {
+                        link,
+                        error: Box::new(error),
+                    })
+                    .await?;
                     if fatal {
                         let why = LinkFailure::BadPacket;
                         return self.ended(token, Owner::Link(link), why).await;

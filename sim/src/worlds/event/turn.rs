@@ -4,12 +4,14 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use redrill_node::{Action, ClientId, FromMaster, Input, LinkFailure, LinkId, ToMaster, ToReplica};
+use redrill_node::{
+    Action, ClientId, FromMaster, FullResync, Input, LinkFailure, LinkId, ToMaster, ToReplica,
+};
 
 use super::host::{Descriptor, LoopState};
 use super::kernel::{Event, Kernel, State};
 use super::table::{End, Port, WireIndex};
-use super::wire::{Found, FullResync, Parcel};
+use super::wire::{Found, Parcel};
 use crate::scenario::StallKind;
 use crate::tcp::{Break, Side};
 use crate::trace::{NodeNumber, ProcessChange};
@@ -461,6 +463,7 @@ impl Kernel {
                     id,
                     offset,
                     snapshot,
+                    ..
                 } = *resync;
                 self.input(node, Input::Master(FromMaster::FullResync { id, offset }));
                 Input::Master(FromMaster::Snapshot(snapshot))
@@ -531,18 +534,7 @@ impl Kernel {
             Action::ToReplica { client, what } => {
                 let to = host.clients.get(client.0).copied();
                 let parcel = match what {
-                    ToReplica::FullResync {
-                        id,
-                        offset,
-                        snapshot,
-                        mark: _,
-                        announced: _,
-                        closes: _,
-                    } => Parcel::FullResync(Box::new(FullResync {
-                        id,
-                        offset,
-                        snapshot,
-                    })),
+                    ToReplica::FullResync(resync) => Parcel::FullResync(resync),
                     // A parcel is told from what follows it.
                     ToReplica::Release => return,
                     ToReplica::Continue { id } => Parcel::Continue(id),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use redrill_node::wire::{bus, resp};
-use redrill_node::{CommandLine, Message, ReplicationId, Reply, Snapshot};
+use redrill_node::{CommandLine, FullResync, Message, ReplicationId, Reply, Snapshot};
 
 use crate::fifo::Fifo;
 use crate::network::{HostNumber, Network};
@@ -19,14 +19,6 @@ pub(super) enum Parcel {
     FullResync(Box<FullResync>),
     Continue(ReplicationId),
     Stream(CommandLine),
-}
-
-/// The start of a history at a replica.
-#[derive(Clone, Debug)]
-pub(super) struct FullResync {
-    pub(super) id: ReplicationId,
-    pub(super) offset: u64,
-    pub(super) snapshot: Snapshot,
 }
 
 /// An established connection and what is under way on it.
