@@ -5,7 +5,6 @@ pub mod client;
 pub mod clock;
 pub mod director;
 pub mod disk;
-mod fifo;
 pub mod network;
 pub mod operator;
 pub mod plan;

@@ -85,10 +85,10 @@ pub struct Connection {
     hosts: [HostNumber; 2],
     ends: [End; 2],
     broken: [Option<Break>; 2],
+    /// When a reset arrives at each side, once one does.
+    resets: Option<Box<[u64; 2]>>,
     /// What each side writes.
     flows: [Flow; 2],
-    /// When a reset arrives at each side.
-    resets: [u64; 2],
 }
 
 /// What there is at an end of a connection.
@@ -129,7 +129,7 @@ impl Connection {
             ends: [End::Open; 2],
             broken: [None; 2],
             flows: [Flow::new(segment_bytes), Flow::new(segment_bytes)],
-            resets: [NEVER; 2],
+            resets: None,
         }
     }
 
@@ -142,7 +142,7 @@ impl Connection {
     /// Sets `TCP_NODELAY` for what a side writes. Off at first.
     pub fn set_nodelay(&mut self, side: Side, nodelay: bool, now_us: u64, network: &mut Network) {
         self.settle(now_us, network);
-        self.flows[side as usize].nodelay = nodelay;
+        self.flows[side as usize].set_nodelay(nodelay);
         self.transmit(side, now_us, network);
     }
 
@@ -184,7 +184,8 @@ impl Connection {
             self.flows[side as usize].stop();
             let (from, to) = (self.host(side), self.host(side.other()));
             if let Transit::Arrives(at) = network.transit(now_us, from, to, 0, 0) {
-                self.resets[side.other() as usize] = self.flows[side as usize].not_before(at);
+                let reset_us = self.flows[side as usize].not_before(at);
+                self.set_reset(side.other(), reset_us);
             }
         } else {
             self.ends[side as usize] = End::Closed;
@@ -199,7 +200,7 @@ impl Connection {
         self.settle(now_us, network);
         self.ends[side as usize] = End::Gone;
         self.flows[side as usize].stop();
-        self.resets[side as usize] = NEVER;
+        self.forget_reset(side);
         self.reckon_both();
     }
 
@@ -270,7 +271,7 @@ impl Connection {
             if at_us > now_us || at_us == NEVER {
                 return;
             }
-            if self.resets[side as usize] == at_us {
+            if self.reset_us(side) == at_us {
                 self.break_off(side, Break::Reset);
             } else {
                 self.step(side, at_us, network);
@@ -316,7 +317,7 @@ impl Connection {
 
     fn due_of_us(&self, side: Side) -> u64 {
         let flow = &self.flows[side as usize];
-        flow.next_us().min(self.resets[side as usize])
+        flow.next_us().min(self.reset_us(side))
     }
 
     fn wanted_of_us(&self, side: Side) -> u64 {
@@ -327,7 +328,7 @@ impl Connection {
         if news {
             return 0;
         }
-        flow.next_wanted_us().min(self.resets[side as usize])
+        flow.next_wanted_us().min(self.reset_us(side))
     }
 
     /// For debug builds.
@@ -365,8 +366,8 @@ impl Connection {
         self.flows[other as usize].stop();
         match network.transit(at_us, self.host(other), self.host(side), 0, 0) {
             Transit::Arrives(at) => {
-                let reset = &mut self.resets[side as usize];
-                *reset = at.min(*reset);
+                let reset_us = at.min(self.reset_us(side));
+                self.set_reset(side, reset_us);
             }
             Transit::Lost => self.flows[side as usize].expect_no_answer(at_us),
         }
@@ -374,7 +375,7 @@ impl Connection {
     }
 
     fn break_off(&mut self, side: Side, why: Break) {
-        self.resets[side as usize] = NEVER;
+        self.forget_reset(side);
         self.ends[side as usize] = match self.ends[side as usize] {
             End::Open => {
                 self.broken[side as usize] = Some(why);
@@ -385,6 +386,21 @@ impl Connection {
         };
         self.flows[side as usize].stop();
         self.reckon_both();
+    }
+
+    fn reset_us(&self, side: Side) -> u64 {
+        (self.resets.as_ref()).map_or(NEVER, |resets| resets[side as usize])
+    }
+
+    fn set_reset(&mut self, side: Side, at_us: u64) {
+        let resets = self.resets.get_or_insert_with(|| Box::new([NEVER; 2]));
+        resets[side as usize] = at_us;
+    }
+
+    fn forget_reset(&mut self, side: Side) {
+        if let Some(resets) = &mut self.resets {
+            resets[side as usize] = NEVER;
+        }
     }
 
     fn is_open(&self, side: Side) -> bool {

@@ -1,6 +1,6 @@
 //! Setting up a connection.
 
-use super::NEVER;
+use super::{NEVER, Side};
 use crate::network::{HostNumber, Network, Transit};
 
 /// How often a SYN is sent again before the kernel gives up (`tcp_syn_retries`).
@@ -48,6 +48,15 @@ impl Dial {
             to,
             sent: 0,
             retry_at_us: NEVER,
+        }
+    }
+
+    /// The host at an end.
+    #[must_use]
+    pub const fn host(&self, side: Side) -> HostNumber {
+        match side {
+            Side::Opener => self.from,
+            Side::Accepter => self.to,
         }
     }
 

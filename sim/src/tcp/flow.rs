@@ -42,10 +42,12 @@ pub(super) struct Flow {
     /// When the first of what is under way arrives.
     arrives_at_us: u64,
     resend_at_us: u64,
-    /// Acknowledgements on their way back: the next to arrive, and the last.
-    coming: [Acknowledgement; 2],
+    /// The next acknowledgement on its way back.
+    coming: Acknowledgement,
     acknowledger: Acknowledger,
     sent_at_us: u64,
+    /// Hardly ever anything: not there before it is needed.
+    crowd: Option<Box<Crowd>>,
     written: Position,
     sent: Position,
     acknowledged: Position,
@@ -53,8 +55,6 @@ pub(super) struct Flow {
     small_end: Position,
     /// Up to where the receiver has room, as far as the sender knows.
     edge: Position,
-    /// End of the first of what is under way.
-    arrives_up_to: Position,
     arrived: Position,
     read: Position,
     /// Up to where the world was told.
@@ -62,26 +62,39 @@ pub(super) struct Flow {
     segment_bytes: u32,
     /// Time there and back of the last segment.
     round_trip_us: u32,
-    pub(super) nodelay: bool,
-    /// The last byte written is the FIN.
-    finished: bool,
-    /// The sender is no more.
-    stopped: bool,
-    /// The last write was not taken whole.
-    blocked: bool,
-    /// What was left of a segment got lost: nothing leaves before it is sent again.
-    lost: bool,
-    /// A segment was sent again: nothing else leaves before it is acknowledged.
-    recovering: bool,
-    told_eof: bool,
+    is: Condition,
     /// How often the oldest segment was sent again.
     resends: u8,
-    /// What arrives after the first. Hardly ever anything: not there before it is needed.
-    #[expect(
-        clippy::box_collection,
-        reason = "takes a quarter of the room while not there"
-    )]
-    behind: Option<Box<VecDeque<UnderWay>>>,
+}
+
+/// What is under way beside the first thing of its kind.
+#[derive(Clone, Debug, Default)]
+struct Crowd {
+    /// End of the first segment that is under way.
+    first_end: Position,
+    /// What arrives after it. Without any, everything sent arrives with the first.
+    behind: VecDeque<UnderWay>,
+    /// The acknowledgement behind the next one.
+    last: Option<Acknowledgement>,
+}
+
+bitflags::bitflags! {
+    /// What is true of a flow.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    struct Condition: u8 {
+        const NODELAY = 1;
+        /// The last byte written is the FIN.
+        const FINISHED = 2;
+        /// The sender is no more.
+        const STOPPED = 4;
+        /// The last write was not taken whole.
+        const BLOCKED = 8;
+        /// What was left of a segment got lost: nothing leaves before it is sent again.
+        const LOST = 16;
+        /// A segment was sent again: nothing else leaves before it is acknowledged.
+        const RECOVERING = 32;
+        const TOLD_EOF = 64;
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -114,38 +127,41 @@ impl Acknowledgement {
         edge: 0,
         at_us: NEVER,
     };
+
+    const fn rebase(&mut self, base: Position) {
+        self.end = self.end.saturating_sub(base);
+        self.edge = self.edge.saturating_sub(base);
+    }
 }
 
 /// For the application.
 impl Flow {
     pub(super) const fn new(segment_bytes: u32) -> Self {
         Self {
-            nodelay: false,
-            finished: false,
-            stopped: false,
-            blocked: false,
-            lost: false,
-            recovering: false,
-            resends: 0,
-            segment_bytes,
-            round_trip_us: 0,
+            arrives_at_us: NEVER,
+            resend_at_us: NEVER,
+            coming: Acknowledgement::NONE,
+            acknowledger: Acknowledger::new(),
+            sent_at_us: 0,
+            crowd: None,
             written: 0,
             sent: 0,
             acknowledged: 0,
             small_end: 0,
             edge: WINDOW_BYTES,
-            sent_at_us: 0,
-            resend_at_us: NEVER,
-            arrives_at_us: NEVER,
-            arrives_up_to: 0,
-            behind: None,
             arrived: 0,
             read: 0,
             told: 0,
-            told_eof: false,
-            acknowledger: Acknowledger::new(),
-            coming: [Acknowledgement::NONE; 2],
+            segment_bytes,
+            round_trip_us: 0,
+            is: Condition::empty(),
+            resends: 0,
         }
+    }
+
+    /// Sets `TCP_NODELAY`.
+    pub(super) fn set_nodelay(&mut self, nodelay: bool) {
+        self.is.set(Condition::NODELAY, nodelay);
     }
 
     /// Takes what fits into the send buffer.
@@ -156,7 +172,7 @@ impl Flow {
         let room = self.send_room();
         let taken = u32::try_from(bytes).map_or(room, |bytes| bytes.min(room));
         self.written += taken;
-        self.blocked = u64::from(taken) < bytes;
+        (self.is).set(Condition::BLOCKED, u64::from(taken) < bytes);
         taken.into()
     }
 
@@ -169,16 +185,16 @@ impl Flow {
     }
 
     /// No more bytes follow: queues the FIN.
-    pub(super) const fn finish(&mut self) {
+    pub(super) fn finish(&mut self) {
         self.written += 1;
-        self.finished = true;
-        self.blocked = false;
+        self.is.insert(Condition::FINISHED);
+        self.is.remove(Condition::BLOCKED);
     }
 
     /// The sender is no more; what is under way still arrives.
-    pub(super) const fn stop(&mut self) {
-        self.stopped = true;
-        self.blocked = false;
+    pub(super) fn stop(&mut self) {
+        self.is.insert(Condition::STOPPED);
+        self.is.remove(Condition::BLOCKED);
         self.resend_at_us = NEVER;
     }
 
@@ -187,8 +203,10 @@ impl Flow {
         let arrived = self.payload(self.arrived);
         let bytes = arrived - self.told;
         self.told = arrived;
-        let eof = self.finished && self.arrived == self.written && !self.told_eof;
-        self.told_eof |= eof;
+        let eof = self.has_ended() && !self.is.contains(Condition::TOLD_EOF);
+        if eof {
+            self.is.insert(Condition::TOLD_EOF);
+        }
         (bytes.into(), eof)
     }
 
@@ -196,7 +214,9 @@ impl Flow {
     pub(super) fn take_writable(&mut self) -> bool {
         // Linux wakes a writer when a third of the buffer is free (`sk_stream_is_writeable`).
         let writable = self.has_news_for_sender();
-        self.blocked &= !writable;
+        if writable {
+            self.is.remove(Condition::BLOCKED);
+        }
         writable
     }
 
@@ -215,22 +235,27 @@ impl Flow {
 
     /// Whether everything, the FIN included, has arrived, or never will.
     pub(super) const fn is_done(&self) -> bool {
-        self.stopped || self.arrived == self.written
+        self.is.contains(Condition::STOPPED) || self.arrived == self.written
     }
 
     /// Whether the receiver, if it is still there, has to be told something.
     pub(super) const fn has_news_for_receiver(&self) -> bool {
         self.told < self.payload(self.arrived)
-            || self.finished && self.arrived == self.written && !self.told_eof
+            || self.has_ended() && !self.is.contains(Condition::TOLD_EOF)
     }
 
     /// Whether the sender has to be told that it may go on.
     pub(super) fn has_news_for_sender(&self) -> bool {
-        self.blocked && self.send_room() >= self.send_buffer_bytes() / 3
+        self.is.contains(Condition::BLOCKED) && self.send_room() >= self.send_buffer_bytes() / 3
+    }
+
+    /// Whether the FIN has arrived.
+    const fn has_ended(&self) -> bool {
+        self.is.contains(Condition::FINISHED) && self.arrived == self.written
     }
 
     const fn payload(&self, position: Position) -> Position {
-        if self.finished && position == self.written {
+        if self.is.contains(Condition::FINISHED) && position == self.written {
             position - 1
         } else {
             position
@@ -250,19 +275,21 @@ impl Flow {
             &mut self.acknowledged,
             &mut self.small_end,
             &mut self.edge,
-            &mut self.arrives_up_to,
             &mut self.arrived,
             &mut self.read,
             &mut self.told,
         ] {
             *position = position.saturating_sub(base);
         }
-        for coming in &mut self.coming {
-            coming.end = coming.end.saturating_sub(base);
-            coming.edge = coming.edge.saturating_sub(base);
-        }
-        for segment in self.behind.iter_mut().flat_map(|behind| behind.iter_mut()) {
-            segment.end -= base;
+        self.coming.rebase(base);
+        if let Some(crowd) = &mut self.crowd {
+            crowd.first_end = crowd.first_end.saturating_sub(base);
+            for segment in &mut crowd.behind {
+                segment.end -= base;
+            }
+            if let Some(last) = &mut crowd.last {
+                last.rebase(base);
+            }
         }
         self.acknowledger.rebase(base);
     }
@@ -283,9 +310,10 @@ impl Flow {
     /// When something happens next that somebody waits for.
     pub(super) fn next_wanted_us(&self) -> u64 {
         let mut at_us = self.resend_at_us.min(self.arrives_at_us);
-        if !self.stopped && (self.sent < self.written || self.blocked) {
+        let waits = self.sent < self.written || self.is.contains(Condition::BLOCKED);
+        if waits && !self.is.contains(Condition::STOPPED) {
             at_us = at_us
-                .min(self.coming[0].at_us)
+                .min(self.coming.at_us)
                 .min(self.acknowledger.delayed_until_us());
         }
         at_us
@@ -295,7 +323,7 @@ impl Flow {
     pub(super) fn next_us(&self) -> u64 {
         self.arrives_at_us
             .min(self.resend_at_us)
-            .min(self.coming[0].at_us)
+            .min(self.coming.at_us)
             .min(self.acknowledger.delayed_until_us())
     }
 
@@ -311,9 +339,10 @@ impl Flow {
             let segment = self.take_arriving();
             return self.arrive(segment, receiver, road);
         }
-        if self.coming[0].at_us == at_us {
-            let acknowledgement = self.coming[0];
-            self.coming = [self.coming[1], Acknowledgement::NONE];
+        if self.coming.at_us == at_us {
+            let next = self.crowd.as_mut().and_then(|crowd| crowd.last.take());
+            let next = next.unwrap_or(Acknowledgement::NONE);
+            let acknowledgement = std::mem::replace(&mut self.coming, next);
             self.take_acknowledgement(acknowledgement);
             return Step {
                 sent: self.transmit(at_us, road),
@@ -338,7 +367,7 @@ impl Flow {
             match transit {
                 Transit::Arrives(at_us) => self.put_under_way(bytes, now_us, at_us),
                 Transit::Lost => {
-                    self.lost = true;
+                    self.is.insert(Condition::LOST);
                     self.resend_at_us = now_us + self.resend_after_us();
                 }
             }
@@ -354,7 +383,7 @@ impl Flow {
 
     /// Neither acknowledgement nor reset reaches the sender.
     pub(super) fn expect_no_answer(&mut self, at_us: u64) {
-        if !self.stopped && !self.lost {
+        if !self.is.intersects(Condition::STOPPED | Condition::LOST) {
             let due_us = (self.sent_at_us + self.resend_after_us()).max(at_us + 1);
             self.resend_at_us = self.resend_at_us.min(due_us);
         }
@@ -362,7 +391,7 @@ impl Flow {
 
     /// A time not before all that is under way has arrived.
     pub(super) fn not_before(&self, at_us: u64) -> u64 {
-        let last = self.behind.as_ref().and_then(|behind| behind.back());
+        let last = self.crowd.as_ref().and_then(|crowd| crowd.behind.back());
         match (last, self.arrives_at_us) {
             (Some(last), _) => at_us.max(last.at_us),
             (None, NEVER) => at_us,
@@ -376,13 +405,14 @@ impl Flow {
     /// How many bytes may leave now (`tcp_write_xmit`, `tcp_nagle_test`).
     fn next_segment_bytes(&self) -> Option<u32> {
         let waiting = self.written - self.sent;
-        let silent = self.stopped || self.lost || self.recovering || self.resends > 0;
-        if waiting == 0 || silent {
+        let silent = Condition::STOPPED | Condition::LOST | Condition::RECOVERING;
+        if waiting == 0 || self.resends > 0 || self.is.intersects(silent) {
             return None;
         }
         let bytes = waiting.min(self.segment_bytes);
         let small = bytes < self.segment_bytes;
-        let held = small && !self.nodelay && !self.finished && self.small_end > self.acknowledged;
+        let at_once = Condition::NODELAY | Condition::FINISHED;
+        let held = small && !self.is.intersects(at_once) && self.small_end > self.acknowledged;
         (!held && self.sent + bytes <= self.edge).then_some(bytes)
     }
 
@@ -394,42 +424,52 @@ impl Flow {
         }
         if self.arrives_at_us == NEVER {
             self.arrives_at_us = at_us;
-            self.arrives_up_to = self.sent;
             return;
         }
         let at_us = self.not_before(at_us);
-        let last = self.behind.as_mut().and_then(|behind| behind.back_mut());
-        match last {
-            Some(last) if last.at_us == at_us => last.end = self.sent,
-            None if self.arrives_at_us == at_us => self.arrives_up_to = self.sent,
-            Some(_) | None => self.behind.get_or_insert_default().push_back(UnderWay {
-                end: self.sent,
-                at_us,
-            }),
+        let end = self.sent;
+        let behind = self.crowd.as_mut().map(|crowd| &mut crowd.behind);
+        match behind.and_then(|behind| behind.back_mut()) {
+            Some(last) if last.at_us == at_us => last.end = end,
+            // All that was sent arrives with the first.
+            None if self.arrives_at_us == at_us => {}
+            last => {
+                let is_second = last.is_none();
+                let crowd = self.crowd.get_or_insert_default();
+                if is_second {
+                    crowd.first_end = end - bytes;
+                }
+                crowd.behind.push_back(UnderWay { end, at_us });
+            }
         }
     }
 
     /// Takes out the first of what is under way.
     fn take_arriving(&mut self) -> UnderWay {
-        let first = UnderWay {
-            end: self.arrives_up_to,
+        let mut first = UnderWay {
+            end: self.sent,
             at_us: self.arrives_at_us,
         };
-        let next = self.behind.as_mut().and_then(|behind| behind.pop_front());
-        self.arrives_at_us = next.map_or(NEVER, |next| next.at_us);
-        self.arrives_up_to = next.map_or(0, |next| next.end);
+        self.arrives_at_us = NEVER;
+        if let Some(crowd) = &mut self.crowd
+            && let Some(next) = crowd.behind.pop_front()
+        {
+            first.end = std::mem::replace(&mut crowd.first_end, next.end);
+            self.arrives_at_us = next.at_us;
+        }
         first
     }
 
     fn take_acknowledgement(&mut self, acknowledgement: Acknowledgement) {
         self.edge = self.edge.max(acknowledgement.edge);
         self.acknowledged = self.acknowledged.max(acknowledgement.end);
-        if !self.lost {
+        let lost = self.is.contains(Condition::LOST);
+        if !lost {
             self.resends = 0;
         }
         if self.acknowledged == self.sent {
-            self.recovering = false;
-            if !self.lost {
+            self.is.remove(Condition::RECOVERING);
+            if !lost {
                 self.resend_at_us = NEVER;
             }
         }
@@ -450,12 +490,11 @@ impl Flow {
             };
         }
         self.resends += 1;
-        let from = if self.lost {
-            self.sent
-        } else {
-            self.acknowledged
+        let lost = self.is.contains(Condition::LOST);
+        let (from, upto) = match lost {
+            true => (self.sent, self.written),
+            false => (self.acknowledged, self.sent),
         };
-        let upto = if self.lost { self.written } else { self.sent };
         let bytes = (upto - from).min(self.segment_bytes);
         let transit = road.forth(at_us, bytes.into(), self.resends);
         self.sent_at_us = at_us;
@@ -466,9 +505,9 @@ impl Flow {
                 ..Step::default()
             };
         };
-        if self.lost {
-            self.lost = false;
-            self.recovering = true;
+        if lost {
+            self.is.remove(Condition::LOST);
+            self.is.insert(Condition::RECOVERING);
             self.resend_at_us = NEVER;
             self.put_under_way(bytes, at_us, arrives_us);
         } else if matches!(receiver, End::Broken | End::Gone) {
@@ -530,7 +569,8 @@ impl Flow {
     fn acknowledge_by(&mut self, at_us: u64, transit: Transit) {
         let edge = self.edge_now();
         self.acknowledger.on_sent(self.payload(self.arrived), edge);
-        let [next, last] = self.coming;
+        let last = self.crowd.as_ref().and_then(|crowd| crowd.last);
+        let (next, last) = (self.coming, last.unwrap_or(Acknowledgement::NONE));
         let known = (
             self.acknowledged.max(next.end).max(last.end),
             self.edge.max(next.edge).max(last.edge),
@@ -548,21 +588,21 @@ impl Flow {
     }
 
     fn note_coming(&mut self, at_us: u64) {
-        let at_us = self
-            .coming
-            .iter()
-            .fold(at_us, |at_us, earlier| match earlier.at_us {
-                NEVER => at_us,
-                earlier_us => at_us.max(earlier_us),
-            });
-        // Acknowledgements are cumulative: one that is overtaken by a later one may be forgotten,
-        // which can only be late, never early.
-        let place = usize::from(self.coming[0].at_us != NEVER);
-        self.coming[place] = Acknowledgement {
+        let mut noted = Acknowledgement {
             end: self.arrived,
             edge: self.edge_now(),
             at_us,
         };
+        if self.coming.at_us == NEVER {
+            self.coming = noted;
+            return;
+        }
+        // Acknowledgements are cumulative: one that is overtaken by a later one may be forgotten,
+        // which can only be late, never early.
+        let crowd = self.crowd.get_or_insert_default();
+        let last_us = crowd.last.map_or(self.coming.at_us, |last| last.at_us);
+        noted.at_us = at_us.max(last_us).max(self.coming.at_us);
+        crowd.last = Some(noted);
     }
 
     const fn edge_now(&self) -> Position {

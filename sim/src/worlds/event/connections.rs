@@ -2,8 +2,8 @@
 
 use super::host::Descriptor;
 use super::kernel::{Event, Kernel};
-use super::table::{End, Port, Slot, State, WireIndex};
-use super::wire::{Found, Parcel, Wire};
+use super::table::{End, Marks, Port, Slot, State, WireIndex};
+use super::wire::{Found, Parcel, Surroundings, Wire};
 use crate::client::ClientInput;
 use crate::network::{HostNumber, Transit};
 use crate::tcp::{Answer, Dial, NEVER, Side};
@@ -35,17 +35,7 @@ impl Kernel {
         end: End,
         nodelay: bool,
     ) -> WireIndex {
-        let slot = Slot {
-            generation: 0,
-            state: State::Dialling(Dial::new(from, to)),
-            hosts: [from, to],
-            ends: [end, End::Nobody],
-            port,
-            nodelay,
-            waiting: None,
-            opened: false,
-            listed: [false; 2],
-        };
+        let slot = Slot::dialling(Dial::new(from, to), port, end, nodelay);
         let wire = self.connections.insert(slot);
         self.send_syn(wire);
         wire
@@ -91,10 +81,11 @@ impl Kernel {
         let Some(slot) = self.connections.slot_mut(wire) else {
             return;
         };
-        let [opener, accepter] = slot.hosts;
+        let is_nodelay = slot.marks.contains(Marks::NODELAY);
         let State::Dialling(dial) = &mut slot.state else {
             return;
         };
+        let [opener, accepter] = Side::BOTH.map(|side| dial.host(side));
         // The kernel answers for a process that stands still, not for one that ended.
         let listening = self.hosts[usize::from(accepter)].node.is_some();
         match dial.answer(now_us, listening, &mut self.network) {
@@ -104,7 +95,7 @@ impl Kernel {
             } => {
                 let segment_bytes = self.network.segment_bytes(opener, accepter);
                 let mut up = Wire::new(opener, accepter, segment_bytes);
-                if slot.nodelay {
+                if is_nodelay {
                     up.set_nodelay(Side::Opener, now_us, &mut self.network);
                 }
                 up.set_nodelay(Side::Accepter, now_us, &mut self.network);
@@ -157,7 +148,7 @@ impl Kernel {
         if side == Side::Opener
             && let Some(slot) = self.connections.slot_mut(wire)
         {
-            slot.opened = true;
+            slot.marks.insert(Marks::OPENED);
             let waiting = slot.waiting.take();
             for parcel in waiting.into_iter().flat_map(|waiting| *waiting) {
                 self.write(wire, side, parcel);
@@ -186,41 +177,31 @@ impl Kernel {
 impl Kernel {
     /// Puts something into a connection's output buffer.
     pub(super) fn write(&mut self, wire: WireIndex, side: Side, parcel: Parcel) {
-        let Some(slot) = self.connections.slot_mut(wire) else {
-            return;
-        };
-        match &mut slot.state {
-            State::Up(wire) if side == Side::Accepter || slot.opened => wire.write(side, parcel),
-            State::Up(_) | State::Dialling(_) => {
-                slot.waiting.get_or_insert_default().push(parcel);
-            }
-            State::Free => {}
-        }
+        self.connections.write(wire, side, parcel);
     }
 
     /// Hands the output buffer to the kernel.
     pub(super) fn flush(&mut self, wire: WireIndex, side: Side) {
-        let now_us = self.now_us;
-        if let Some(held) = self.connections.wire_mut(wire) {
-            held.flush(side, now_us, &mut self.network);
+        if let Some((held, mut around)) = self.moving(wire) {
+            held.flush(side, &mut around);
             self.schedule(wire);
         }
     }
 
     /// Takes what arrived off the kernel's hands, up to a limit.
     pub(super) fn receive(&mut self, wire: WireIndex, side: Side, limit_bytes: u64) {
-        let now_us = self.now_us;
-        if let Some(held) = self.connections.wire_mut(wire) {
-            held.receive(side, limit_bytes, now_us, &mut self.network);
+        if let Some((held, mut around)) = self.moving(wire) {
+            held.receive(side, limit_bytes, &mut around);
             self.schedule(wire);
         }
     }
 
     /// The next thing received at an end.
     pub(super) fn next(&mut self, wire: WireIndex, side: Side) -> Found {
-        self.connections
-            .wire_mut(wire)
-            .map_or(Found::Nothing, |wire| wire.next(side))
+        match self.connections.wire_and_parcels(wire) {
+            Some((wire, parcels)) => wire.next(side, parcels),
+            None => Found::Nothing,
+        }
     }
 
     /// A side closes its end.
@@ -265,17 +246,27 @@ impl Kernel {
     }
 
     fn settle(&mut self, wire: WireIndex) {
-        let now_us = self.now_us;
-        let Some(held) = self.connections.wire_mut(wire) else {
+        let Some((held, mut around)) = self.moving(wire) else {
             return;
         };
-        let readable = held.settle(now_us, &mut self.network);
+        let readable = held.settle(&mut around);
         for side in Side::BOTH {
             if readable[side as usize] {
                 self.readable(wire, side);
             }
         }
         self.schedule(wire);
+    }
+
+    /// A connection that is up, and what it moves in and among.
+    fn moving(&mut self, wire: WireIndex) -> Option<(&mut Wire, Surroundings<'_>)> {
+        let (wire, parcels) = self.connections.wire_and_parcels(wire)?;
+        let around = Surroundings {
+            now_us: self.now_us,
+            network: &mut self.network,
+            parcels,
+        };
+        Some((wire, around))
     }
 
     fn readable(&mut self, wire: WireIndex, side: Side) {

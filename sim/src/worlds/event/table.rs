@@ -2,6 +2,7 @@
 
 use redrill_node::{ClientId, LinkId};
 
+use super::parcels::Parcels;
 use super::wire::{Parcel, Wire};
 use crate::client::ConnectionId;
 use crate::network::HostNumber;
@@ -49,6 +50,7 @@ pub(super) struct Connections {
     pieces: Vec<Vec<Slot>>,
     count: u32,
     free: Vec<u32>,
+    parcels: Parcels,
 }
 
 /// Slots in a piece of the table, in powers of two.
@@ -58,15 +60,9 @@ const PIECE: u32 = 6;
 #[derive(Debug)]
 #[repr(align(64))]
 pub(super) struct Slot {
-    pub(super) generation: u32,
-    pub(super) hosts: [HostNumber; 2],
+    generation: u32,
+    pub(super) marks: Marks,
     pub(super) ends: [End; 2],
-    pub(super) port: Port,
-    pub(super) nodelay: bool,
-    /// Whether the opener knows that it is up.
-    pub(super) opened: bool,
-    /// Whether an end is among what the next poll of its process finds.
-    pub(super) listed: [bool; 2],
     /// Written before the connection was up.
     #[expect(
         clippy::box_collection,
@@ -74,6 +70,32 @@ pub(super) struct Slot {
     )]
     pub(super) waiting: Option<Box<Vec<Parcel>>>,
     pub(super) state: State,
+}
+
+bitflags::bitflags! {
+    /// What is true of a connection.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub(super) struct Marks: u8 {
+        /// The opener's end is among what the next poll of its process finds.
+        const OPENER_LISTED = 1;
+        /// The accepter's is.
+        const ACCEPTER_LISTED = 2;
+        /// It goes to a node's port of the cluster bus.
+        const BUS = 4;
+        /// The opener writes without delay.
+        const NODELAY = 8;
+        /// The opener knows that it is up.
+        const OPENED = 16;
+    }
+}
+
+impl Marks {
+    const fn listed(side: Side) -> Self {
+        match side {
+            Side::Opener => Self::OPENER_LISTED,
+            Side::Accepter => Self::ACCEPTER_LISTED,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -87,12 +109,38 @@ pub(super) enum State {
     Up(Wire),
 }
 
+impl Slot {
+    /// A connection that is to be dialled.
+    pub(super) fn dialling(dial: Dial, port: Port, end: End, nodelay: bool) -> Self {
+        let mut marks = Marks::empty();
+        marks.set(Marks::BUS, port == Port::Bus);
+        marks.set(Marks::NODELAY, nodelay);
+        Self {
+            generation: 0,
+            marks,
+            ends: [end, End::Nobody],
+            waiting: None,
+            state: State::Dialling(dial),
+        }
+    }
+
+    /// The host at an end.
+    fn host(&self, side: Side) -> Option<HostNumber> {
+        match &self.state {
+            State::Free => None,
+            State::Dialling(dial) => Some(dial.host(side)),
+            State::Up(wire) => Some(wire.host(side)),
+        }
+    }
+}
+
 impl Connections {
     pub(super) const fn new() -> Self {
         Self {
             pieces: Vec::new(),
             count: 0,
             free: Vec::new(),
+            parcels: Parcels::new(),
         }
     }
 
@@ -101,7 +149,7 @@ impl Connections {
         let mut ends = Vec::new();
         for (wire, slot) in self.iter() {
             for side in Side::BOTH {
-                if slot.hosts[side as usize] == node && !matches!(slot.state, State::Free) {
+                if slot.host(side) == Some(node) {
                     ends.push((wire, side));
                 }
             }
@@ -128,25 +176,31 @@ impl Connections {
 
     /// Marks an end as one that the next poll finds. False if it was.
     pub(super) fn list(&mut self, wire: WireIndex, side: Side) -> bool {
-        self.slot_mut(wire)
-            .is_none_or(|slot| !std::mem::replace(&mut slot.listed[side as usize], true))
+        self.slot_mut(wire).is_none_or(|slot| {
+            let is_new = !slot.marks.contains(Marks::listed(side));
+            slot.marks.insert(Marks::listed(side));
+            is_new
+        })
     }
 
     /// Takes the mark back: the poll found it.
     pub(super) fn unlist(&mut self, wire: WireIndex, side: Side) {
         if let Some(slot) = self.slot_mut(wire) {
-            slot.listed[side as usize] = false;
+            slot.marks.remove(Marks::listed(side));
         }
     }
 
     /// The port a connection goes to.
     pub(super) fn port(&self, wire: WireIndex) -> Port {
-        self.slot(wire).map_or(Port::Client, |slot| slot.port)
+        match self.slot(wire) {
+            Some(slot) if slot.marks.contains(Marks::BUS) => Port::Bus,
+            Some(_) | None => Port::Client,
+        }
     }
 
     /// The host at an end.
     pub(super) fn host(&self, wire: WireIndex, side: Side) -> Option<HostNumber> {
-        self.slot(wire).map(|slot| slot.hosts[side as usize])
+        self.slot(wire)?.host(side)
     }
 
     pub(super) fn slot(&self, wire: WireIndex) -> Option<&Slot> {
@@ -165,9 +219,42 @@ impl Connections {
 
     /// A connection that is up.
     pub(super) fn wire_mut(&mut self, wire: WireIndex) -> Option<&mut Wire> {
-        match &mut self.slot_mut(wire)?.state {
-            State::Up(wire) => Some(wire),
+        self.wire_and_parcels(wire).map(|(wire, _)| wire)
+    }
+
+    /// A connection that is up, and what is under way.
+    pub(super) fn wire_and_parcels(
+        &mut self,
+        wire: WireIndex,
+    ) -> Option<(&mut Wire, &mut Parcels)> {
+        let slot = self
+            .pieces
+            .get_mut(piece_of(wire.place))?
+            .get_mut(place_in_piece(wire.place))
+            .filter(|slot| slot.generation == wire.generation)?;
+        match &mut slot.state {
+            State::Up(wire) => Some((wire, &mut self.parcels)),
             State::Free | State::Dialling(_) => None,
+        }
+    }
+
+    /// Puts something into a connection's output buffer.
+    pub(super) fn write(&mut self, wire: WireIndex, side: Side, parcel: Parcel) {
+        let Some(slot) = self
+            .pieces
+            .get_mut(piece_of(wire.place))
+            .and_then(|piece| piece.get_mut(place_in_piece(wire.place)))
+            .filter(|slot| slot.generation == wire.generation)
+        else {
+            return;
+        };
+        let knows = side == Side::Accepter || slot.marks.contains(Marks::OPENED);
+        match &mut slot.state {
+            State::Up(wire) if knows => wire.write(side, parcel, &mut self.parcels),
+            State::Up(_) | State::Dialling(_) => {
+                slot.waiting.get_or_insert_default().push(parcel);
+            }
+            State::Free => {}
         }
     }
 
@@ -199,10 +286,14 @@ impl Connections {
     }
 
     pub(super) fn remove(&mut self, wire: WireIndex) {
+        if let Some((up, parcels)) = self.wire_and_parcels(wire) {
+            up.drop_parcels(parcels);
+        }
         if let Some(slot) = self.slot_mut(wire) {
             slot.generation += 1;
             slot.state = State::Free;
             slot.ends = [End::Nobody; 2];
+            slot.waiting = None;
             self.free.push(wire.place);
         }
     }
@@ -236,7 +327,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_connection_fills_nine_cache_lines() {
-        assert_eq!(size_of::<Slot>(), 9 * 64);
+    fn a_connection_fills_six_cache_lines() {
+        assert_eq!(size_of::<Slot>(), 6 * 64);
     }
 }

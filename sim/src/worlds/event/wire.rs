@@ -5,7 +5,7 @@ use std::sync::Arc;
 use redrill_node::wire::{bus, resp};
 use redrill_node::{CommandLine, FullResync, Message, ReplicationId, Reply, Snapshot};
 
-use crate::fifo::Fifo;
+use super::parcels::{Line, Parcels};
 use crate::network::{HostNumber, Network};
 use crate::tcp::{Break, Connection, NEVER, Side};
 
@@ -24,28 +24,25 @@ pub(super) enum Parcel {
 /// An established connection and what is under way on it.
 #[derive(Debug)]
 pub(super) struct Wire {
-    tcp: Connection,
-    lanes: [Lane; 2],
     /// When the scheduler looks at it next; [`NEVER`]: not before somebody writes.
     pub(super) scheduled_us: u64,
+    tcp: Connection,
+    lanes: [Lane; 2],
 }
 
 /// What one side writes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Lane {
-    parcels: Fifo<Sent>,
-    /// Bytes the application wrote and the kernel did not take.
-    backlog: u64,
-    /// Bytes the reader has received of parcels that it did not find yet.
-    received: u64,
+    line: Line,
     eof: bool,
     broken: Option<Break>,
 }
 
-#[derive(Debug)]
-struct Sent {
-    len: u64,
-    parcel: Parcel,
+/// What a connection moves in and among.
+pub(super) struct Surroundings<'a> {
+    pub(super) now_us: u64,
+    pub(super) network: &'a mut Network,
+    pub(super) parcels: &'a mut Parcels,
 }
 
 /// What a reader finds.
@@ -78,13 +75,26 @@ impl Parcel {
     }
 }
 
+impl Lane {
+    const EMPTY: Self = Self {
+        line: Line::EMPTY,
+        eof: false,
+        broken: None,
+    };
+}
+
 impl Wire {
     pub(super) fn new(opener: HostNumber, accepter: HostNumber, segment_bytes: u32) -> Self {
         Self {
             scheduled_us: NEVER,
             tcp: Connection::new(opener, accepter, segment_bytes),
-            lanes: [Lane::default(), Lane::default()],
+            lanes: [Lane::EMPTY, Lane::EMPTY],
         }
+    }
+
+    /// The host at an end.
+    pub(super) const fn host(&self, side: Side) -> HostNumber {
+        self.tcp.host(side)
     }
 
     pub(super) fn set_nodelay(&mut self, side: Side, now_us: u64, network: &mut Network) {
@@ -92,25 +102,24 @@ impl Wire {
     }
 
     /// A side writes. Several parcels written in one turn leave together ([`Self::flush`]).
-    pub(super) fn write(&mut self, side: Side, parcel: Parcel) {
-        let lane = &mut self.lanes[side as usize];
-        let len = parcel.wire_len();
-        lane.backlog += len;
-        lane.parcels.push_back(Sent { len, parcel });
+    pub(super) fn write(&mut self, side: Side, parcel: Parcel, parcels: &mut Parcels) {
+        parcels.push(&mut self.lanes[side as usize].line, parcel);
     }
 
     /// Hands what was written to the kernel, as far as it takes it.
-    pub(super) fn flush(&mut self, side: Side, now_us: u64, network: &mut Network) {
-        let lane = &mut self.lanes[side as usize];
-        if lane.backlog > 0 {
-            lane.backlog -= self.tcp.write(side, lane.backlog, now_us, network);
+    pub(super) fn flush(&mut self, side: Side, around: &mut Surroundings<'_>) {
+        let line = &self.lanes[side as usize].line;
+        let bytes = around.parcels.untaken(line);
+        if bytes > 0 {
+            let taken = (self.tcp).write(side, bytes, around.now_us, around.network);
+            around.parcels.take(line, taken);
         }
     }
 
     /// Lets everything happen that is due. True for each side that has something to read, the
     /// opener first.
-    pub(super) fn settle(&mut self, now_us: u64, network: &mut Network) -> [bool; 2] {
-        let progress = self.tcp.poll(now_us, network);
+    pub(super) fn settle(&mut self, around: &mut Surroundings<'_>) -> [bool; 2] {
+        let progress = self.tcp.poll(around.now_us, around.network);
         let mut readable = [false; 2];
         for side in Side::BOTH {
             let news = progress[side as usize];
@@ -121,40 +130,30 @@ impl Wire {
                 lane.broken = news.broken.or(lane.broken);
             }
             if news.writable {
-                self.flush(side, now_us, network);
+                self.flush(side, around);
             }
         }
         readable
     }
 
     /// Takes up to `limit_bytes` of what has arrived at a side off the kernel's hands.
-    pub(super) fn receive(
-        &mut self,
-        side: Side,
-        limit_bytes: u64,
-        now_us: u64,
-        network: &mut Network,
-    ) {
+    pub(super) fn receive(&mut self, side: Side, limit_bytes: u64, around: &mut Surroundings<'_>) {
         let bytes = self.tcp.readable_bytes(side).min(limit_bytes);
         if bytes > 0 {
-            self.lanes[side.other() as usize].received += bytes;
-            self.tcp.read(side, bytes, now_us, network);
+            let line = &self.lanes[side.other() as usize].line;
+            around.parcels.receive(line, bytes);
+            self.tcp.read(side, bytes, around.now_us, around.network);
         }
     }
 
     /// The next whole thing among what a side has received.
-    pub(super) fn next(&mut self, side: Side) -> Found {
+    pub(super) fn next(&mut self, side: Side, parcels: &mut Parcels) -> Found {
         let lane = &mut self.lanes[side.other() as usize];
         if let Some(why) = lane.broken {
             return Found::Broken(why);
         }
-        let received = lane.received;
-        let is_whole = |sent: &Sent| sent.len <= received;
-        if lane.parcels.front().is_some_and(is_whole)
-            && let Some(sent) = lane.parcels.pop_front()
-        {
-            lane.received -= sent.len;
-            return Found::Parcel(sent.parcel, sent.len);
+        if let Some((parcel, len)) = parcels.pop_whole(&mut lane.line) {
+            return Found::Parcel(parcel, len);
         }
         if self.tcp.readable_bytes(side) > 0 {
             Found::More
@@ -162,6 +161,13 @@ impl Wire {
             Found::Closed
         } else {
             Found::Nothing
+        }
+    }
+
+    /// Drops what is under way.
+    pub(super) fn drop_parcels(&mut self, parcels: &mut Parcels) {
+        for lane in &mut self.lanes {
+            parcels.clear(&mut lane.line);
         }
     }
 
