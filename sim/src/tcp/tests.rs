@@ -144,6 +144,25 @@ fn long_writes_travel_in_segments_within_the_window() {
 }
 
 #[test]
+fn four_gigabytes_arrive_like_the_first_kilobyte() {
+    let mut bench = Bench::nodelay(LOOPBACK);
+    let (rounds, bytes) = (90_000, 50_000);
+    for round in 0..rounds {
+        let at_us = round * MS;
+        assert_eq!(bench.write(Opener, bytes), bytes);
+        bench.until(at_us + MS / 2);
+        bench.write(Accepter, 1);
+        bench.until(at_us + MS);
+        let answered_us = at_us + MS / 2 + LATENCY_US;
+        let expected = [
+            (at_us + LATENCY_US, Accepter, bytes),
+            (answered_us, Opener, 1),
+        ];
+        assert_eq!(std::mem::take(&mut bench.arrivals), expected);
+    }
+}
+
+#[test]
 fn a_second_small_write_waits_for_the_first_ones_acknowledgement() {
     let mut bench = Bench::new(LOOPBACK);
     bench.write(Opener, 100);

@@ -139,6 +139,9 @@ mod tests {
         Parcel::Reply(Reply::Integer(number))
     }
 
+    /// Numbers and lengths of what is in line, bytes not taken, bytes received.
+    type Model = (VecDeque<(i64, u64)>, u64, u64);
+
     #[derive(Clone, Copy, Debug)]
     enum Act {
         Push,
@@ -164,8 +167,7 @@ mod tests {
         fn each_line_gives_back_what_it_was_given(acts in prop::collection::vec(act(), 1..200)) {
             let mut parcels = Parcels::new();
             let mut lines = [Line::EMPTY, Line::EMPTY, Line::EMPTY];
-            // Numbers and lengths of what is in line, bytes not taken, bytes received.
-            let mut models: [(VecDeque<(i64, u64)>, u64, u64); 3] = Default::default();
+            let mut models: [Model; 3] = Default::default();
             for (number, (which, act)) in (100..).zip(acts) {
                 let line = &mut lines[which];
                 let (queue, untaken, received) = &mut models[which];
