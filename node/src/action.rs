@@ -9,9 +9,9 @@ use crate::ids::{ClientId, LinkId, ReplicationId};
 use crate::input::{CommandLine, Snapshot};
 use crate::log_words::LogLevel;
 use crate::message::Message;
-use crate::nodes_conf::SavedState;
 use crate::persistence::{AppendSync, Rewrite, Save};
 use crate::reply::Reply;
+use crate::state_file::StateFile;
 
 /// One thing to do. Actions are carried out in order.
 #[derive(Clone, PartialEq, Debug)]
@@ -21,7 +21,7 @@ pub enum Action {
     /// meanwhile, as Redis's does.
     Persist {
         /// The state. Boxed: it is large and rare.
-        state: Box<SavedState>,
+        state: Box<StateFile>,
         /// Whether to fsync.
         sync: bool,
     },

@@ -6,6 +6,7 @@
 //! to be run through; the rules are the same.
 
 use crate::cluster::{ClusterState, PeerIndex};
+use crate::ids::LinkId;
 use crate::message::NodeFlags;
 use crate::time::WallMillis;
 
@@ -65,12 +66,19 @@ impl ClusterState {
     /// Has the cron look at a peer no later than its state demands now. To be called after every
     /// change that may bring the time forward: a new peer, a new link, a pong.
     pub(crate) fn attend(&mut self, index: PeerIndex) {
-        let due = self.attention.at(self.due(index));
+        // As if the link were old, which is looked up when the time has come: most peers will have
+        // answered until then.
+        let due = self.due_with(index, |_| Some(WallMillis(0)));
+        self.look_at(index, due);
+    }
+
+    fn look_at(&mut self, index: PeerIndex, time: WallMillis) {
+        let time = self.attention.at(time);
         let (look_at, place) = (&mut self.attention.look_at, usize::from(index.0));
         if place >= look_at.len() {
             look_at.resize(place + 1, Attention::NEVER);
         }
-        look_at[place] = look_at[place].min(due);
+        look_at[place] = look_at[place].min(time);
     }
 
     /// The peers to look at now. The caller attends to them again afterwards.
@@ -91,11 +99,11 @@ impl ClusterState {
         }
         self.attention.take(now, due);
         due.retain(|&index| {
-            let is_due = self.due(index) <= now;
-            if !is_due {
-                self.attend(index);
+            let at = self.due(index);
+            if at > now {
+                self.look_at(index, at);
             }
-            is_due
+            at <= now
         });
     }
 
@@ -108,6 +116,15 @@ impl ClusterState {
 
     /// The earliest time at which a rule of the visit may apply to a peer as it is now.
     fn due(&self, index: PeerIndex) -> WallMillis {
+        self.due_with(index, |link| self.link(link).map(|link| link.created))
+    }
+
+    /// The same, but for when a link was created.
+    fn due_with(
+        &self,
+        index: PeerIndex,
+        created: impl FnOnce(LinkId) -> Option<WallMillis>,
+    ) -> WallMillis {
         let timeout_ms = self.attention.timeout_ms;
         let peer = &self[index];
         let skipped = NodeFlags::MYSELF | NodeFlags::NOADDR | NodeFlags::HANDSHAKE;
@@ -116,9 +133,8 @@ impl ClusterState {
         }
         let Some(ping_sent) = peer.ping_sent() else {
             let stale = peer.pong_received().plus_ms(timeout_ms / 2 + 1);
-            return peer.link.map_or(NEVER, |_| stale);
+            return if peer.is_linked() { stale } else { NEVER };
         };
-        let link = peer.link.and_then(|link| self.link(link));
         let silent_since = ping_sent.max(peer.data_received);
         let suspected = peer.flags.intersects(NodeFlags::PFAIL | NodeFlags::FAIL);
         let suspicion = if suspected {
@@ -126,9 +142,9 @@ impl ClusterState {
         } else {
             silent_since.plus_ms(timeout_ms + 1)
         };
-        let new_link = link.map_or(NEVER, |link| {
+        let new_link = peer.link().and_then(created).map_or(NEVER, |created| {
             let half = silent_since.plus_ms(timeout_ms / 2 + 1);
-            half.max(link.created.plus_ms(timeout_ms + 1))
+            half.max(created.plus_ms(timeout_ms + 1))
         });
         suspicion.min(new_link)
     }

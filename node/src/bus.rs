@@ -57,7 +57,7 @@ pub(crate) fn down(node: &mut Node, link: LinkId) {
 /// A message arrived.
 pub(crate) fn received(node: &mut Node, link: LinkId, message: &Message) {
     node.cluster.received[message.kind() as usize] += 1;
-    let Some(&entry) = node.cluster.link(link) else {
+    let Some(entry) = node.cluster.link(link) else {
         return;
     };
     let header = &message.header;
@@ -158,13 +158,13 @@ fn ping_like(
     let is_pong = matches!(message.body, Body::Pong(_));
     if !is_pong {
         learn_own_address(node, link, is_meet);
-        if let (None, true, Some(&entry)) = (sender, is_meet, node.cluster.link(link)) {
+        if let (None, true, Some(entry)) = (sender, is_meet, node.cluster.link(link)) {
             membership::met(node, header, &entry);
             gossip::take_in(node, None, &ping.gossip);
         }
         gossip::send_ping(node, link, PingKind::Pong);
     }
-    let Some(&entry) = node.cluster.link(link) else {
+    let Some(entry) = node.cluster.link(link) else {
         return;
     };
     let mut sender = sender;

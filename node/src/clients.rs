@@ -261,7 +261,7 @@ impl Client {
 
 /// A client connected (`acceptCommonHandler`).
 pub(crate) fn accepted(node: &mut Node, client: ClientId, peer: SocketAddr, local: IpAddr) {
-    let connections = node.clients.len() + node.cluster.links().count();
+    let connections = node.clients.len() + node.cluster.link_count();
     let is_full = connections >= node.config.maxclients as usize;
     let mut new = Client::new(peer, local, node.wall());
     if node.config.requirepass.is_some() {

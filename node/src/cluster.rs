@@ -1,6 +1,7 @@
 //! What a node knows of its cluster: the table of peers, the slot map, the epochs.
 
 mod buckets;
+mod links;
 mod peer;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,13 +9,14 @@ use std::sync::Arc;
 
 use crate::attention::Attention;
 use crate::directory::{Directory, Identity, Name};
-use crate::id_map::IdMap;
 use crate::ids::{LinkId, NodeId};
 use crate::message::{Address, MessageKind};
 use crate::slot::{SLOT_COUNT, Slot, SlotSet};
 use crate::time::WallMillis;
 use buckets::Buckets;
+use links::{Held, Links};
 
+pub use links::Link;
 pub use peer::Peer;
 
 /// A place in the node table. Stays valid until that peer is removed.
@@ -47,7 +49,7 @@ pub struct ClusterState {
     /// Grows with every change of roles, failures or ownership.
     pub(crate) topology: u64,
     owned_count: usize,
-    links: IdMap<Link>,
+    links: Links,
     owners: Box<[u16; SLOT_COUNT]>,
     /// Slots whose owner no longer claims them (`owner_not_claiming_slot`, from 7.0.13).
     pub(crate) unclaimed_by_owner: SlotSet,
@@ -87,25 +89,6 @@ pub struct Report {
     pub at: WallMillis,
 }
 
-/// A bus connection (`clusterLink`).
-#[derive(Clone, Copy, Debug)]
-pub struct Link {
-    /// Its id.
-    pub id: LinkId,
-    /// The peer, once known.
-    pub peer: Option<PeerIndex>,
-    /// Whether the peer opened it.
-    pub inbound: bool,
-    /// Whether it is up. Messages on a link that is still connecting are not sent.
-    pub up: bool,
-    /// When it was created.
-    pub created: WallMillis,
-    /// The remote host.
-    pub remote_ip: Option<std::net::IpAddr>,
-    /// The address the peer reached this node at.
-    pub local_ip: Option<std::net::IpAddr>,
-}
-
 impl ClusterState {
     pub(crate) fn new(myself: Peer, hash_seed: u64, directory: &Arc<Directory>) -> Self {
         let mut buckets = Buckets::new(hash_seed);
@@ -122,7 +105,7 @@ impl ClusterState {
             owned_count: 0,
             peers: vec![myself],
             vacant: Vec::new(),
-            links: IdMap::default(),
+            links: Links::default(),
             owners: Box::new([NOBODY; SLOT_COUNT]),
             unclaimed_by_owner: SlotSet::new(),
             migrating: BTreeMap::new(),
@@ -265,7 +248,7 @@ impl ClusterState {
         let peer = &self[index];
         let (suspected, loose) = (
             peer.is_timed_out(),
-            peer.link.is_none() || peer.in_handshake(),
+            !peer.is_linked() || peer.in_handshake(),
         );
         if suspected {
             self.suspects.insert(index);
@@ -385,13 +368,14 @@ impl ClusterState {
 
     /// A bus connection.
     #[must_use]
-    pub fn link(&self, link: LinkId) -> Option<&Link> {
-        self.links.get(link.0)
+    pub fn link(&self, link: LinkId) -> Option<Link> {
+        self.links.get(link)
     }
 
-    /// Every bus connection, in no particular order.
-    pub fn links(&self) -> impl Iterator<Item = &Link> {
-        self.links.values()
+    /// Number of bus connections.
+    #[must_use]
+    pub const fn link_count(&self) -> usize {
+        self.links.len()
     }
 
     /// The id of the next link this node opens: even numbers, so that they never meet those of
@@ -401,16 +385,16 @@ impl ClusterState {
         LinkId(self.links_opened)
     }
 
-    pub(crate) fn link_mut(&mut self, link: LinkId) -> Option<&mut Link> {
-        self.links.get_mut(link.0)
+    pub(crate) fn link_mut(&mut self, link: LinkId) -> Option<&mut Held> {
+        self.links.get_mut(link)
     }
 
     pub(crate) fn add_link(&mut self, link: Link) {
-        self.links.insert(link.id.0, link);
+        self.links.insert(link);
     }
 
     pub(crate) fn remove_link(&mut self, link: LinkId) -> Option<Link> {
-        self.links.remove(link.0)
+        self.links.remove(link)
     }
 
     /// Votes needed for a majority of the masters with slots.

@@ -91,7 +91,7 @@ pub(crate) fn cron(node: &mut Node) -> bool {
 
 /// Sends a PING, PONG or MEET by a link (`clusterSendPing`).
 pub(crate) fn send_ping(node: &mut Node, link: LinkId, kind: PingKind) {
-    let Some(&known) = node.cluster.link(link) else {
+    let Some(known) = node.cluster.link(link) else {
         return;
     };
     if let (false, PingKind::Ping, Some(peer)) = (known.inbound, kind, known.peer) {
@@ -128,7 +128,7 @@ pub(crate) fn broadcast_pong(node: &mut Node, audience: Audience) {
         let Some(peer) = node.cluster.get(index) else {
             continue;
         };
-        let Some(link) = peer.link else { continue };
+        let Some(link) = peer.link() else { continue };
         if index == MYSELF || peer.in_handshake() {
             continue;
         }
@@ -152,7 +152,7 @@ pub(crate) fn broadcast(node: &mut Node, message: Message) {
         {
             continue;
         }
-        if let Some(link) = peer.link {
+        if let Some(link) = peer.link() {
             send(node, link, Arc::clone(&message));
         }
     }
@@ -174,7 +174,7 @@ pub(crate) fn send_to_shard(node: &mut Node, body: &Body) {
 
 /// Sends a message to one peer, if there is a link to it.
 pub(crate) fn send_to(node: &mut Node, index: PeerIndex, body: Body) -> bool {
-    let Some(link) = node.cluster[index].link else {
+    let Some(link) = node.cluster[index].link() else {
         return false;
     };
     let message = Message {
@@ -347,7 +347,7 @@ fn tell_of_some(node: &mut Node, wanted: usize, section: &mut Vec<Entry>) {
             }
             let nowhere = NodeFlags::HANDSHAKE | NodeFlags::NOADDR;
             if peer.flags.intersects(nowhere)
-                || (!all_linked && peer.link.is_none() && peer.slots.is_empty())
+                || (!all_linked && !peer.is_linked() && peer.slots.is_empty())
             {
                 fresh -= 1;
                 continue;
@@ -409,10 +409,10 @@ fn reconnect_all(node: &mut Node) {
             membership::handshake_timed_out(node, index);
             continue;
         }
-        if node.cluster[index].link.is_none() {
+        if !node.cluster[index].is_linked() {
             membership::connect(node, index);
         }
-        if handshake || node.cluster[index].link.is_none() {
+        if handshake || !node.cluster[index].is_linked() {
             node.cluster.unconnected.insert(index);
         }
     }
@@ -429,7 +429,7 @@ fn ping_one_at_random(node: &mut Node) {
     node.cluster.draw_peers(RANDOM_PINGS, random, drawn);
     for &index in drawn.iter() {
         let peer = &node.cluster[index];
-        let Some(link) = peer.link.filter(|_| peer.ping_sent().is_none()) else {
+        let Some(link) = peer.link().filter(|_| peer.ping_sent().is_none()) else {
             continue;
         };
         if peer
@@ -463,7 +463,7 @@ fn visit(node: &mut Node, index: PeerIndex) -> bool {
     }
     let ping_delay_ms = peer.ping_sent().map(|sent| now.since_ms(sent));
     let data_delay_ms = now.since_ms(peer.data_received);
-    if let (Some(link), Some(ping_delay_ms)) = (peer.link, ping_delay_ms)
+    if let (Some(link), Some(ping_delay_ms)) = (peer.link(), ping_delay_ms)
         && node
             .cluster
             .link(link)
@@ -475,7 +475,7 @@ fn visit(node: &mut Node, index: PeerIndex) -> bool {
         membership::close_link(node, link);
     }
     let peer = &node.cluster[index];
-    if let Some(link) = peer.link {
+    if let Some(link) = peer.link() {
         let stale =
             peer.ping_sent().is_none() && now.since_ms(peer.pong_received()) > timeout_ms / 2;
         let paused_for_it = node.cluster.myself().is_master() && node.manual_failover.is_for(index);

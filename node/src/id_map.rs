@@ -5,7 +5,8 @@
 /// memory: a large cluster has as many links as pairs of nodes, and each message looks up two.
 #[derive(Clone, Debug)]
 pub struct IdMap<T> {
-    /// A power of two of places, at most half of them taken; none before the first insertion.
+    /// A power of two of places, at most seven in eight of them taken; none before the first
+    /// insertion.
     places: Vec<Option<(u64, T)>>,
     count: usize,
 }
@@ -41,7 +42,7 @@ impl<T> IdMap<T> {
         if let Some(held) = self.get_mut(id) {
             return Some(std::mem::replace(held, thing));
         }
-        if 2 * (self.count + 1) > self.places.len() {
+        if 8 * (self.count + 1) > 7 * self.places.len() {
             self.grow();
         }
         self.put(id, thing);
@@ -72,6 +73,18 @@ impl<T> IdMap<T> {
     /// Everything, in no particular order: the same one for the same insertions and removals.
     pub fn values(&self) -> impl Iterator<Item = &T> {
         self.places.iter().flatten().map(|(_, thing)| thing)
+    }
+
+    /// Number of ids.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether it holds nothing.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
     }
 
     /// Takes everything out.

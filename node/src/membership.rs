@@ -128,7 +128,7 @@ pub(crate) fn connect(node: &mut Node, index: PeerIndex) {
         local_ip: None,
     };
     node.cluster.add_link(entry);
-    node.cluster[index].link = Some(link);
+    node.cluster[index].set_link(Some(link));
     node.cluster.attend(index);
     node.outbox.push(Action::ConnectLink {
         link,
@@ -152,8 +152,8 @@ pub(crate) fn forget_link(node: &mut Node, link: LinkId) -> bool {
         && node.cluster.get(index).is_some()
     {
         let peer = &mut node.cluster[index];
-        if peer.link == Some(link) {
-            peer.link = None;
+        if peer.link() == Some(link) {
+            peer.set_link(None);
             node.cluster.unconnected.insert(index);
         } else if peer.inbound_link == Some(link) {
             peer.inbound_link = None;
@@ -181,7 +181,7 @@ pub(crate) fn update_address(
     link: &Link,
     header: &Header,
 ) -> bool {
-    if node.cluster[index].link == Some(link.id) {
+    if node.cluster[index].link() == Some(link.id) {
         return false;
     }
     let Some(ip) = header.ip.or(link.remote_ip) else {
@@ -206,7 +206,7 @@ pub(crate) fn update_address(
 
 /// A peer is reached elsewhere now.
 pub(crate) fn move_peer(node: &mut Node, index: PeerIndex, address: Address) {
-    if let Some(link) = node.cluster[index].link {
+    if let Some(link) = node.cluster[index].link() {
         close_link(node, link);
     }
     node.cluster.set_address(index, address);
@@ -395,7 +395,7 @@ pub(crate) fn remove(node: &mut Node, index: PeerIndex) {
         !reports.is_empty()
     });
     let peer = &node.cluster[index];
-    let (link, inbound, master) = (peer.link, peer.inbound_link, peer.replica_of);
+    let (link, inbound, master) = (peer.link(), peer.inbound_link, peer.replica_of);
     let handshake = peer.in_handshake();
     for replica in peer.replicas.clone() {
         node.cluster[replica].replica_of = None;

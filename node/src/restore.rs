@@ -14,6 +14,7 @@ use crate::node::{ConfigError, Node};
 use crate::nodes_conf::{SavedNode, SavedState};
 use crate::random::Randomness;
 use crate::slot::SlotSet;
+use crate::state_file::StateFile;
 use crate::time::WallMillis;
 
 /// A node that never ran before.
@@ -124,7 +125,21 @@ pub(crate) fn cluster(
 }
 
 /// What goes into the state file now. Nodes in handshake are left out.
-pub(crate) fn saved(node: &Node) -> SavedState {
+pub(crate) fn saved(node: &Node) -> StateFile {
+    let tells_shard = node.has_quirk(Quirk::ShardIds);
+    let in_names = if tells_shard {
+        None
+    } else {
+        StateFile::in_names(&node.cluster)
+    };
+    debug_assert!(
+        (in_names.iter()).all(|file| *file.state() == spelled(node)),
+        "what is saved depends on how it is kept"
+    );
+    in_names.unwrap_or_else(|| spelled(node).into())
+}
+
+fn spelled(node: &Node) -> SavedState {
     let cluster = &node.cluster;
     let members = cluster.peers().filter(|(_, peer)| !peer.in_handshake());
     let tells_shard = node.has_quirk(Quirk::ShardIds);
@@ -156,7 +171,7 @@ pub(crate) fn saved_node(cluster: &ClusterState, index: PeerIndex) -> SavedNode 
         ping_sent_ms: peer.ping_sent().map_or(0, |sent| sent.0),
         pong_received_ms: peer.pong_received().0,
         config_epoch: config_epoch_shown(cluster, peer),
-        link_up: index == MYSELF || peer.link.is_some(),
+        link_up: index == MYSELF || peer.is_linked(),
         slots: Arc::clone(&peer.slots),
         migrating: own(
             index,

@@ -44,3 +44,37 @@ impl WallMillis {
         Self(self.0 + millis)
     }
 }
+
+/// Milliseconds since the Unix epoch in 48 bits, for as long as there will be clusters.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Stamp([u8; 6]);
+
+impl Stamp {
+    pub(crate) const ZERO: Self = Self([0; 6]);
+
+    /// What no time gives: marks an empty place of the table.
+    pub(crate) const NEVER: Self = Self([u8::MAX; 6]);
+
+    pub(crate) fn new(time: WallMillis) -> Self {
+        let [a, b, c, d, e, f, ..] = time.0.clamp(0, (1 << 48) - 2).to_le_bytes();
+        Self([a, b, c, d, e, f])
+    }
+
+    pub(crate) const fn time(self) -> WallMillis {
+        let [a, b, c, d, e, f] = self.0;
+        WallMillis(i64::from_le_bytes([a, b, c, d, e, f, 0, 0]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stamp_gives_back_the_time_it_was_made_of() {
+        for ms in [0, 1, 1_795_249_377_522, (1 << 48) - 2] {
+            assert_eq!(Stamp::new(WallMillis(ms)).time(), WallMillis(ms));
+        }
+        assert_eq!(Stamp::new(WallMillis(-1)).time(), WallMillis(0));
+    }
+}

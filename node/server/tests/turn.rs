@@ -94,7 +94,7 @@ fn knows(host: &Host, other: &Host) -> bool {
         .with_node(|node| {
             node.view()
                 .peers()
-                .any(|peer| peer.id == id && peer.link.is_some())
+                .any(|peer| peer.id == id && peer.is_linked())
         })
         .unwrap()
 }

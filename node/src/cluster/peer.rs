@@ -7,7 +7,7 @@ use crate::directory::{Identity, Name};
 use crate::ids::{LinkId, NodeId};
 use crate::message::{Address, NodeFlags};
 use crate::slot::SlotSet;
-use crate::time::WallMillis;
+use crate::time::{Stamp, WallMillis};
 
 /// What is known of one node (`clusterNode`).
 ///
@@ -25,6 +25,7 @@ pub struct Peer {
     pong_received: Stamp,
     /// Whether a ping waits for its pong.
     awaits_pong: bool,
+    is_linked: bool,
 }
 
 /// What is known of one node and is not in every gossip section. What every message looks at comes
@@ -32,8 +33,7 @@ pub struct Peer {
 #[derive(Clone, Debug)]
 #[repr(C)]
 pub struct Details {
-    /// The connection this node opened to it.
-    pub link: Option<LinkId>,
+    link: Option<LinkId>,
     /// Its id and address. Shared by the nodes that have one directory.
     identity: Arc<Identity>,
     /// When anything last arrived from it; 0 at first.
@@ -68,27 +68,6 @@ pub struct Details {
     pub voted_time: WallMillis,
 }
 
-/// Milliseconds since the Unix epoch in 48 bits, for as long as there will be clusters.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Stamp([u8; 6]);
-
-impl Stamp {
-    const ZERO: Self = Self([0; 6]);
-
-    /// What no time gives: marks an empty place of the table.
-    const NEVER: Self = Self([u8::MAX; 6]);
-
-    fn new(time: WallMillis) -> Self {
-        let [a, b, c, d, e, f, ..] = time.0.clamp(0, (1 << 48) - 2).to_le_bytes();
-        Self([a, b, c, d, e, f])
-    }
-
-    const fn time(self) -> WallMillis {
-        let [a, b, c, d, e, f] = self.0;
-        WallMillis(i64::from_le_bytes([a, b, c, d, e, f, 0, 0]))
-    }
-}
-
 impl std::ops::Deref for Peer {
     type Target = Details;
 
@@ -120,6 +99,7 @@ impl Peer {
             name: Name::NONE,
             pong_received: Stamp::ZERO,
             awaits_pong: false,
+            is_linked: false,
             details: Box::new(Details {
                 link: None,
                 data_received: WallMillis(0),
@@ -174,6 +154,24 @@ impl Peer {
     pub(super) fn set_identity(&mut self, name: Name, identity: Arc<Identity>) {
         self.name = name;
         self.details.identity = identity;
+    }
+
+    /// The connection this node opened to it.
+    #[must_use]
+    pub fn link(&self) -> Option<LinkId> {
+        self.details.link
+    }
+
+    /// Whether this node has opened a connection to it, which need not be up yet.
+    #[must_use]
+    pub const fn is_linked(&self) -> bool {
+        self.is_linked
+    }
+
+    /// Notes the connection this node opened to it, or that it is gone.
+    pub(crate) fn set_link(&mut self, link: Option<LinkId>) {
+        self.is_linked = link.is_some();
+        self.details.link = link;
     }
 
     /// When its last pong arrived, or was heard of; 0 at first.
@@ -281,13 +279,5 @@ mod tests {
         assert_eq!(size_of::<Peer>(), 24);
         assert_eq!(std::mem::offset_of!(Details, ping_sent), 64);
         assert!(size_of::<Details>() <= 3 * 64);
-    }
-
-    #[test]
-    fn a_stamp_gives_back_the_time_it_was_made_of() {
-        for ms in [0, 1, 1_795_249_377_522, (1 << 48) - 2] {
-            assert_eq!(Stamp::new(WallMillis(ms)).time(), WallMillis(ms));
-        }
-        assert_eq!(Stamp::new(WallMillis(-1)).time(), WallMillis(0));
     }
 }

@@ -399,7 +399,7 @@ fn failover(call: &mut Call<'_>) -> Outcome {
             "ERR I'm a replica but my master is unknown to me",
         ));
     };
-    let out_of_reach = cluster[master].is_failed() || cluster[master].link.is_none();
+    let out_of_reach = cluster[master].is_failed() || !cluster[master].is_linked();
     if kind == FailoverKind::Manual && out_of_reach {
         return Err(CommandError::fixed(
             "ERR Master is down or failed, please use CLUSTER FAILOVER FORCE",

@@ -230,10 +230,10 @@ fn shard_node(node: &Node, index: PeerIndex) -> Reply {
 pub(super) fn links(node: &Node) -> Reply {
     let cluster = &node.cluster;
     let of_peer = |peer: &Peer| {
-        let ends = [peer.link, peer.inbound_link].into_iter().flatten();
+        let ends = [peer.link(), peer.inbound_link].into_iter().flatten();
         let links: Vec<Reply> = ends
             .filter_map(|link| cluster.link(link))
-            .map(|link| describe_link(link, peer))
+            .map(|link| describe_link(&link, peer))
             .collect();
         links
     };

@@ -139,7 +139,7 @@ fn clients(node: &Node, out: &mut Fields) {
         .filter(|(_, replica)| replica.is_attached())
         .count();
     out.put("connected_clients", clients.len().saturating_sub(attached));
-    out.put("cluster_connections", node.cluster.links().count());
+    out.put("cluster_connections", node.cluster.link_count());
     out.put("maxclients", node.config.maxclients);
     out.put("blocked_clients", clients.blocked_count());
     out.put("tracking_clients", 0);

@@ -372,7 +372,9 @@ impl Cluster {
                 | Action::RewriteConfig { .. }
                 | Action::Exit
                 | Action::Exchange(_) => {}
-                Action::Persist { state, .. } => self.hosts[host].saved = Some(*state),
+                Action::Persist { state, .. } => {
+                    self.hosts[host].saved = Some(state.state().into_owned());
+                }
                 Action::ConnectLink { link, to } => self.connect_link(host, link, host_of(to)),
                 Action::SendBus { link, message } => {
                     if let Some(&(to, far)) = self.links.get(&(host, link))

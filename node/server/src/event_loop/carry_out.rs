@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use bytes::BytesMut;
 use redrill_node::wire::{bus, resp};
 use redrill_node::{
-    Action, ClientId, ConfigRewrite, FullResync, Input, LinkId, Message, SavedState, ToMaster,
+    Action, ClientId, ConfigRewrite, FullResync, Input, LinkId, Message, StateFile, ToMaster,
     ToReplica,
 };
 
@@ -76,9 +76,9 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
 
     /// Writes the state file. What was queued before leaves before, what is queued after leaves
     /// after.
-    async fn persist(&mut self, state: &SavedState, sync: bool) -> Result<(), Stop> {
+    async fn persist(&mut self, state: &StateFile, sync: bool) -> Result<(), Stop> {
         self.flush();
-        let content = state.to_text().into_bytes();
+        let content = state.state().to_text().into_bytes();
         self.observer.state_saving(self.clock.now(), &content, sync);
         let replace = if self.torn_state_file {
             Replace::InPlace

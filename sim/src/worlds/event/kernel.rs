@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use redrill_node::{
     Action, Bug, CommandLine, Config, ConfigError, Directory, Mono, Node, Now, Reply, SavedState,
-    Seed, WallMillis,
+    Seed, StateFile, WallMillis,
 };
 
 use super::connections::Notice;
@@ -63,14 +63,14 @@ pub(super) struct Disk {
 /// A state file.
 #[derive(Clone, Debug)]
 pub(super) enum State {
-    Whole(Arc<SavedState>),
+    Whole(Arc<StateFile>),
     Torn,
 }
 
 impl Disk {
     /// A disk that holds a state file.
     pub(super) fn new(state: Arc<SavedState>, times: HostDisk) -> Self {
-        let state = State::Whole(state);
+        let state = State::Whole(Arc::new(state.into()));
         Self {
             written: state.clone(),
             durable: state,
@@ -214,7 +214,7 @@ impl Kernel {
     ) -> Result<(), ConfigError> {
         let now = self.clock(node);
         let saved = match &self.disks[usize::from(node)].written {
-            State::Whole(state) => Some(SavedState::clone(state)),
+            State::Whole(state) => Some(state.state().into_owned()),
             State::Torn => None,
         };
         let host = &mut self.hosts[usize::from(node)];
