@@ -25,6 +25,8 @@ use crate::trace::{Event, FaultKind, NodeNumber, Operation, Outcome, ProcessChan
 /// Watches acknowledged writes.
 pub(super) struct Acknowledgements {
     nodes: Vec<Limits>,
+    /// The version of the reach at which all nodes were found to run and no fault to hold.
+    all_well: Option<u64>,
     /// Writes executed against a rule, until it is known whether they were acknowledged.
     pending: BTreeMap<u64, Vec<Executed>>,
     episodes: Vec<Episode>,
@@ -86,6 +88,7 @@ impl Acknowledgements {
     pub(super) fn new(nodes: usize) -> Self {
         Self {
             nodes: vec![Limits::default(); nodes],
+            all_well: None,
             pending: BTreeMap::new(),
             episodes: Vec::new(),
         }
@@ -195,10 +198,14 @@ impl Acknowledgements {
                 until_us: limits.rejoin_until_us,
             });
         }
-        if picture.reach.active().is_empty() && picture.running().count() == self.nodes.len() {
+        let version = picture.reach.version();
+        if self.all_well == Some(version) {
             return None;
         }
-        let version = picture.reach.version();
+        if picture.reach.active().is_empty() && picture.running().count() == self.nodes.len() {
+            self.all_well = Some(version);
+            return None;
+        }
         let limits = self.nodes.get_mut(usize::from(node))?;
         let since_us = match limits.minority {
             Some((known, since_us)) if known == version => since_us,
@@ -240,7 +247,9 @@ impl Acknowledgements {
         place: usize,
         at_us: u64,
     ) {
-        if let Some(executed) = self.pending.remove(&write) {
+        if !self.pending.is_empty()
+            && let Some(executed) = self.pending.remove(&write)
+        {
             for executed in executed
                 .into_iter()
                 .filter(|executed| executed.node == node)

@@ -28,6 +28,8 @@ pub(super) struct Data {
 pub(super) struct Position {
     /// Its history and offset; `None` while it is not known (a full resync runs).
     now: Option<(HistoryNumber, u64)>,
+    /// The history it last told of, by its id and its number.
+    told: Option<(ReplicationId, HistoryNumber)>,
     /// The end of its last life, until its first history after that is known.
     ended: Option<Restart>,
     /// Its last promotion that no history was matched with yet.
@@ -273,10 +275,14 @@ impl Data {
         at_us: u64,
         findings: &mut Findings,
     ) {
-        let history = self.histories.number(id);
         let Some(position) = self.nodes.get_mut(usize::from(told.node)) else {
             return;
         };
+        let history = match position.told {
+            Some((known, number)) if known == id => number,
+            Some(_) | None => self.histories.number(id),
+        };
+        position.told = Some((id, history));
         if position.now.is_none_or(|(before, _)| before != history) {
             let parent = position.now.or_else(|| {
                 position

@@ -166,7 +166,7 @@ impl Histories {
             return Ok(());
         };
         let points = &mut history.points;
-        let place = points.partition_point(|known| known.offset < point.offset);
+        let place = place_of(points, point.offset);
         match points.get(place) {
             Some(known) if known.offset == point.offset => {
                 let told = known.digest != 0 && point.digest != 0;
@@ -203,9 +203,36 @@ impl Histories {
     }
 }
 
+/// Where a point at an offset stands, or would stand: mostly at the end, as streams go on.
+fn place_of(points: &[Point], offset: u64) -> usize {
+    let mut back = 1;
+    while points.len() > back && points[points.len() - back].offset >= offset {
+        back *= 2;
+    }
+    let from = points.len().saturating_sub(back);
+    from + points[from..].partition_point(|known| known.offset < offset)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_point_is_found_wherever_it_stands() {
+        let point = |offset| Point {
+            offset,
+            digest: 0,
+            node: 0,
+            place: 0,
+        };
+        for len in 0..20 {
+            let points: Vec<Point> = (0..len).map(|number| point(10 * number + 10)).collect();
+            for offset in 0..10 * len + 20 {
+                let searched = points.partition_point(|known| known.offset < offset);
+                assert_eq!(place_of(&points, offset), searched, "{offset} among {len}");
+            }
+        }
+    }
 
     fn id(byte: u8) -> ReplicationId {
         ReplicationId([byte; 20])

@@ -157,6 +157,30 @@ pub(super) struct Audit {
     pub(super) place: usize,
 }
 
+/// The places of a list in the order of keys, those of one key in the order of the list: each key in
+/// the upper half of a word, its place in the lower one. What stands in the list is not moved.
+struct Order(Vec<u128>);
+
+impl Order {
+    fn by_key(keys: impl Iterator<Item = u64>) -> Self {
+        let keys = keys.zip(0_u128..);
+        let mut order: Vec<u128> = keys
+            .map(|(key, place)| u128::from(key) << 64 | place)
+            .collect();
+        order.sort_unstable();
+        Self(order)
+    }
+
+    /// Each key with its places.
+    fn groups(&self) -> impl Iterator<Item = (u64, impl DoubleEndedIterator<Item = usize>)> {
+        let groups = self.0.chunk_by(|one, other| one >> 64 == other >> 64);
+        groups.map(|group| {
+            let key = group.first().map_or(0, |word| (word >> 64) as u64);
+            (key, group.iter().map(|word| *word as u64 as usize))
+        })
+    }
+}
+
 /// What the ledger is made from.
 #[derive(Default)]
 pub(super) struct Bookkeeping {
@@ -234,28 +258,20 @@ impl Bookkeeping {
 
     /// Compares what was acknowledged with what was found, and explains the difference.
     pub(super) fn settle(
-        mut self,
+        self,
         picture: &Picture<'_>,
         histories: &Histories,
         promotions: &[Promotion],
         findings: &mut Findings,
     ) {
-        // The audit reads in this order already; of several readings of a key the last counts.
-        self.audits.sort_by_key(|(key, _)| *key);
-        self.audits.dedup_by(|later, earlier| {
-            let same = later.0 == earlier.0;
-            if same {
-                std::mem::swap(&mut earlier.1, &mut later.1);
-            }
-            same
-        });
         let acknowledged = self
             .writes
             .iter()
             .filter(|write| write.acknowledged)
             .count();
         findings.ledger.acknowledged = acknowledged;
-        findings.ledger.audited = self.audits.len();
+        let audits = Order::by_key(self.audits.iter().map(|(key, _)| *key));
+        findings.ledger.audited = audits.groups().count();
         if self.audits.is_empty() {
             if acknowledged > 0 {
                 let words = format!("{acknowledged} acknowledged writes were never read back");
@@ -263,8 +279,6 @@ impl Bookkeeping {
             }
             return;
         }
-        self.writes
-            .sort_unstable_by_key(|write| (write.key, write.issued_us, write.place));
         let inquest = Inquest {
             picture,
             histories,
@@ -273,16 +287,21 @@ impl Bookkeeping {
         };
         let mut lost: Vec<LostWrite> = Vec::new();
         let mut unread: Vec<usize> = Vec::new();
-        let mut audits = self.audits.iter().peekable();
-        for writes in self.writes.chunk_by(|one, other| one.key == other.key) {
-            let Some(first) = writes.first() else {
-                continue;
-            };
-            while audits.next_if(|(key, _)| *key < first.key).is_some() {}
-            let audit = audits.next_if(|(key, _)| *key == first.key);
+        let mut audits = audits.groups().peekable();
+        let mut writes = Vec::new();
+        let by_key = Order::by_key(self.writes.iter().map(|write| write.key));
+        for (key, places) in by_key.groups() {
+            writes.clear();
+            writes.extend(places.map(|place| self.writes[place]));
+            writes.sort_unstable_by_key(|write| (write.issued_us, write.place));
+            while audits.next_if(|(audited, _)| *audited < key).is_some() {}
+            // Of several readings of a key the last counts.
+            let audit = audits
+                .next_if(|(audited, _)| *audited == key)
+                .and_then(|(_, mut places)| self.audits.get(places.next_back()?));
             match audit.map(|(_, audit)| audit) {
                 Some(audit) if audit.node.is_some() => {
-                    inquest.judge_key(writes, audit, &mut lost, findings);
+                    inquest.judge_key(&writes, audit, &mut lost, findings);
                 }
                 Some(audit) => unread.push(audit.place),
                 None => unread.extend(writes.iter().find(|w| w.acknowledged).map(|w| w.place)),
@@ -308,9 +327,9 @@ impl Bookkeeping {
 
     fn executions_of(&self, write: u64) -> &[Execution] {
         let executions = self.by_write.get_or_init(|| {
-            let mut executions = self.executions.clone();
-            executions.sort_by_key(|execution| (execution.write, execution.at_us));
-            executions
+            let order = Order::by_key(self.executions.iter().map(|execution| execution.write));
+            let places = order.groups().flat_map(|(_, places)| places);
+            places.map(|place| self.executions[place]).collect()
         });
         let from = executions.partition_point(|execution| execution.write < write);
         let to = executions.partition_point(|execution| execution.write <= write);

@@ -285,8 +285,13 @@ pub fn check(trace: &Trace) -> Findings {
     let mut rules = Rules::new(trace);
     let mut exposure = exposure::Watch::new(&trace.header);
     for (place, record) in trace.records.iter().enumerate() {
-        rules.observe(&picture, place, record, &mut findings);
-        script(&picture, place, record, &mut findings);
+        // Nearly all records are of these, and few rules look at them.
+        if record.event.data().is_some() {
+            rules.observe_data(&picture, place, record, &mut findings);
+        } else {
+            rules.observe(&picture, place, record, &mut findings);
+            script(&picture, place, record, &mut findings);
+        }
         picture.apply(record);
         exposure.observe(&picture, record);
     }
@@ -396,6 +401,21 @@ impl Rules {
         }
     }
 
+    /// Shows what clients wrote and read to the rules on data and on acknowledgements, and to
+    /// liveness, which watches the time.
+    fn observe_data(
+        &mut self,
+        picture: &Picture<'_>,
+        place: usize,
+        record: &Record,
+        findings: &mut Findings,
+    ) {
+        self.acknowledgements
+            .observe(picture, place, record, findings);
+        self.liveness.observe(picture, place, record, findings);
+        self.data.observe(picture, place, record, findings);
+    }
+
     fn observe(
         &mut self,
         picture: &Picture<'_>,
@@ -403,15 +423,6 @@ impl Rules {
         record: &Record,
         findings: &mut Findings,
     ) {
-        // Nearly all records are of these, and only the rules on data and on acknowledgements look
-        // at them, beside liveness, which watches the time.
-        if record.event.data().is_some() {
-            self.acknowledgements
-                .observe(picture, place, record, findings);
-            self.liveness.observe(picture, place, record, findings);
-            self.data.observe(picture, place, record, findings);
-            return;
-        }
         self.one_vote.observe(picture, place, record, findings);
         self.elections.observe(picture, place, record, findings);
         self.slot_epochs.observe(picture, place, record, findings);
