@@ -16,7 +16,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use redrill_sim::checkers::{Findings, Picture};
-use redrill_sim::trace::{Event, Operation, Outcome, Phase, Record, Trace};
+use redrill_sim::trace::{DataEvent, Event, Operation, Outcome, Phase, Record, Trace};
 use serde::{Deserialize, Serialize};
 
 use crate::statistics::quantile;
@@ -129,13 +129,19 @@ impl Measures {
         let mut bus = Bus::default();
         for record in &trace.records {
             outages.observe(&picture, record);
-            evidence.observe(&picture, record);
-            detector.observe(&picture, &outages, record);
             clock.observe(record);
-            bus.observe(&picture, record);
-            if let Event::Operation(operation) = &record.event {
-                operations.add(operation, record.at_us);
-                availability.add(operation, record.at_us);
+            match record.event.data() {
+                Some(DataEvent::Operation(operation)) => {
+                    evidence.observe(&picture, record);
+                    operations.add(operation, record.at_us);
+                    availability.add(operation, record.at_us);
+                }
+                Some(DataEvent::Audited(..) | DataEvent::Stream(..) | DataEvent::Wrote(..)) => {}
+                None => {
+                    evidence.observe(&picture, record);
+                    detector.observe(&picture, &outages, record);
+                    bus.observe(&picture, record);
+                }
             }
             picture.apply(record);
         }

@@ -10,6 +10,9 @@ use crate::trace::{DataEvent, NodeNumber, Operation, Record};
 /// Bytes that are collected before they are hashed.
 const CHUNK_BYTES: usize = 1 << 16;
 
+/// Words that a record is hashed as, at most.
+const MOST_WORDS: usize = 6;
+
 /// Hashes values one after the other.
 #[derive(Default)]
 pub(super) struct Hasher {
@@ -56,11 +59,13 @@ impl Hasher {
     }
 
     fn add_words<const COUNT: usize>(&mut self, mark: Mark, words: [u64; COUNT]) {
-        self.bytes.0.reserve(1 + 8 * COUNT);
-        self.bytes.0.push(mark as u8);
-        for word in words {
-            self.bytes.0.extend_from_slice(&word.to_le_bytes());
+        let mut bytes = [0; 1 + 8 * MOST_WORDS];
+        bytes[0] = mark as u8;
+        let (places, _) = bytes[1..].as_chunks_mut();
+        for (place, word) in places.iter_mut().zip(words) {
+            *place = word.to_le_bytes();
         }
+        self.bytes.0.extend_from_slice(&bytes[..1 + 8 * COUNT]);
         self.hash_chunk();
     }
 
