@@ -64,8 +64,10 @@ impl Places {
 #[derive(Clone, Debug)]
 pub(super) struct Work {
     pub(super) number: u32,
-    /// `SET` or `GET`.
-    pub(super) command: CommandLine,
+    /// Which key it is on.
+    place: u64,
+    /// `SET` or `GET`, until it is sent.
+    unsent: Option<CommandLine>,
     pub(super) key_digest: u64,
     pub(super) slot: Slot,
     /// The digest of a write.
@@ -113,10 +115,15 @@ impl Load {
         let place = self.place(number);
         let key = self.key(place);
         let slot = key_slot(&key);
-        let is_write = self.operation_stream.unit() < self.writes;
-        let choice = self.operation_stream.word();
+        // Where all are writes, nothing is left to chance.
+        let (is_write, choice) = if self.writes < 1.0 {
+            let is_write = self.operation_stream.unit() < self.writes;
+            (is_write, self.operation_stream.word())
+        } else {
+            (true, 0)
+        };
         let digest = key_digest(&key);
-        let (command, write) = if is_write {
+        let (command, write): (CommandLine, _) = if is_write {
             let is_new = match self.keys {
                 Keys::Unique => true,
                 Keys::Uniform { .. } | Keys::Zipf { .. } => self.known.insert(place),
@@ -133,12 +140,28 @@ impl Load {
         };
         Work {
             number,
-            command,
+            place,
+            unsent: Some(command),
             key_digest: digest,
             slot,
             replica_choice: (!is_write && self.read_from_replicas).then_some(choice),
             write,
         }
+    }
+
+    /// The command of an operation, which is sent now. It is made anew if it was sent before: few
+    /// are, and to keep it for them all would cost more.
+    pub(super) fn command(&mut self, work: &mut Work) -> CommandLine {
+        work.unsent.take().unwrap_or_else(|| {
+            let key = self.key(work.place);
+            match work.write {
+                Some(_) => {
+                    let value = self.value(work.number);
+                    [Word::from_static(b"SET"), key, value].into()
+                }
+                None => [Word::from_static(b"GET"), key].into(),
+            }
+        })
     }
 
     pub(super) fn take_written(&mut self) -> Vec<WrittenKey> {

@@ -212,7 +212,7 @@ impl Pipeline {
         task.requests = task.requests.saturating_add(1);
         task.node = Some(node);
         let readonly = task.work.replica_choice.is_some();
-        let command = task.work.command.clone();
+        let command = self.load.command(&mut task.work);
         if asking {
             self.ask(node, words(&["ASKING"]), Asked::Aside, readonly, actions);
         }

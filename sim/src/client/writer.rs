@@ -33,8 +33,8 @@ pub(super) struct Writer {
     addresses: Addresses,
     /// The shard of a slot, by who owned it at the start.
     shards: Slots,
-    /// Who is taken for a shard's owner now, if it changed.
-    owners: BTreeMap<NodeNumber, NodeNumber>,
+    /// Who is taken for a shard's owner now, by shard.
+    owners: Vec<NodeNumber>,
     others: VecDeque<NodeNumber>,
     suspect_until_us: BTreeMap<NodeNumber, u64>,
     links: Links,
@@ -92,7 +92,7 @@ impl Writer {
             hedge_us: setup.spec.hedge_us,
             addresses: Addresses::new(setup.addresses),
             shards: Slots::initial(setup.nodes),
-            owners: BTreeMap::new(),
+            owners: (0..setup.nodes.len() as NodeNumber).collect(),
             others: (0..setup.nodes.len() as NodeNumber).collect(),
             suspect_until_us: BTreeMap::new(),
             links: Links::default(),
@@ -199,7 +199,7 @@ impl Writer {
             return self.finish(Outcome::TooManyRedirects, actions);
         }
         task.rounds += 1;
-        task.target = self.owners.get(&task.shard).copied().unwrap_or(task.shard);
+        task.target = owner_of(&self.owners, task.shard);
         task.failed = None;
         task.early = None;
         let target = task.target;
@@ -219,7 +219,8 @@ impl Writer {
         if let Some(task) = &mut self.task {
             task.requests = task.requests.saturating_add(1);
             task.asked_last = node;
-            self.links.send(node, task.work.command.clone(), actions);
+            let command = self.load.command(&mut task.work);
+            self.links.send(node, command, actions);
         }
     }
 
@@ -393,12 +394,13 @@ impl Writer {
 
     fn owner(&self, slot: Slot) -> Option<NodeNumber> {
         let shard = self.shards.master(slot)?;
-        Some(self.owners.get(&shard).copied().unwrap_or(shard))
+        Some(owner_of(&self.owners, shard))
     }
 
     fn set_owner(&mut self, slot: Slot, node: NodeNumber) {
-        if let Some(shard) = self.shards.master(slot) {
-            self.owners.insert(shard, node);
+        let shard = self.shards.master(slot);
+        if let Some(owner) = shard.and_then(|shard| self.owners.get_mut(usize::from(shard))) {
+            *owner = node;
         }
     }
 
@@ -424,4 +426,9 @@ impl Writer {
             outcome,
         }));
     }
+}
+
+/// Whoever is taken for a shard's owner.
+fn owner_of(owners: &[NodeNumber], shard: NodeNumber) -> NodeNumber {
+    owners.get(usize::from(shard)).copied().unwrap_or(shard)
 }
