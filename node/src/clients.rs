@@ -56,6 +56,8 @@ pub(crate) use self::watch::{
 pub(crate) struct Clients {
     /// The oldest first.
     table: IndexMap<ClientId, Client, FxBuildHasher>,
+    /// Where the client stands in it that sent something last: it is asked for again and again.
+    recent: usize,
     /// Clients blocked in `WAIT`, the newest first (`clients_waiting_acks`).
     waiting: VecDeque<ClientId>,
     /// Clients that wait for keys.
@@ -159,11 +161,20 @@ impl Clients {
     }
 
     pub(crate) fn get(&self, client: ClientId) -> Option<&Client> {
-        self.table.get(&client)
+        match self.table.get_index(self.recent) {
+            Some((&recent, found)) if recent == client => Some(found),
+            Some(_) | None => self.table.get(&client),
+        }
     }
 
     pub(crate) fn get_mut(&mut self, client: ClientId) -> Option<&mut Client> {
-        self.table.get_mut(&client)
+        let is_recent = |(&recent, _): (&ClientId, &Client)| recent == client;
+        if !self.table.get_index(self.recent).is_some_and(is_recent) {
+            self.recent = self.table.get_index_of(&client)?;
+        }
+        self.table
+            .get_index_mut(self.recent)
+            .map(|(_, found)| found)
     }
 
     /// Every client, the oldest first.

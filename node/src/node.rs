@@ -52,7 +52,7 @@ pub struct Node {
     immediate: Vec<Action>,
     pub(crate) scratch: gossip::Scratch,
     /// Facts noted during the current input.
-    notes: Vec<Fact>,
+    notes: Vec<Action>,
     /// `cronloops`.
     pub(crate) cron_loops: u64,
     next_cron: Mono,
@@ -220,7 +220,7 @@ impl Node {
             Input::Terminate => commands::terminate(self),
         }
         epoch::note_changes(self);
-        actions.extend(self.notes.drain(..).map(Action::Note));
+        actions.append(&mut self.notes);
         actions.append(&mut self.immediate);
     }
 
@@ -286,7 +286,7 @@ impl Node {
     }
 
     pub(crate) fn note(&mut self, fact: Fact) {
-        self.notes.push(fact);
+        self.notes.push(Action::Note(fact));
     }
 
     /// Queues an action that must be carried out before the next input.

@@ -19,11 +19,11 @@ mod sorted_set;
 mod tests;
 mod value;
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 use crate::word::Word;
-use indexmap::IndexMap;
+use indexmap::{IndexMap, map};
 use rustc_hash::FxBuildHasher;
 
 use crate::input::SnapshotEntry;
@@ -87,6 +87,9 @@ pub(crate) enum Made {
 }
 
 const NEVER: i64 = i64::MAX;
+
+/// Numbers of keys at which a full table grows fourfold instead of twofold.
+const GROWS_FAST: RangeInclusive<usize> = 64..=8192;
 
 /// What a key costs beside its own bytes and its value's.
 const ENTRY_BYTES: usize = 104;
@@ -283,21 +286,38 @@ impl Store {
         (0..self.len()).map(Place)
     }
 
+    /// Adds a key with a string, unless it is there, expired or not. One look finds out and adds.
+    pub(crate) fn insert_new(&mut self, key: &Word, value: &Word) -> bool {
+        self.grow();
+        let map::Entry::Vacant(vacant) = self.entries.entry(key.clone()) else {
+            return false;
+        };
+        let (slot, index) = (key_slot(key), vacant.index());
+        let value = Value::String(value.clone());
+        self.used_bytes += ENTRY_BYTES + heap_bytes(key) + value.heap_bytes();
+        vacant.insert(Entry::new(value, slot, self.clock));
+        self.link(index, slot);
+        true
+    }
+
+    /// Makes room for more keys. A table that is still small grows fourfold: to move what is in it
+    /// takes longer than to fill it.
+    fn grow(&mut self) {
+        let len = self.len();
+        if len == self.entries.capacity() && GROWS_FAST.contains(&len) {
+            self.entries.reserve(3 * len);
+        }
+    }
+
     /// Adds a key that is not there.
     pub(crate) fn insert(&mut self, key: Word, value: Value, expires_at_ms: Option<i64>) -> Place {
         if self.notes_ready {
             self.note_ready(&key, &value);
         }
+        self.grow();
         let slot = key_slot(&key);
         self.used_bytes += ENTRY_BYTES + heap_bytes(&key) + value.heap_bytes();
-        let entry = Entry {
-            value,
-            expires_at_ms: NEVER,
-            slot,
-            links: Links::default(),
-            used: self.clock.stamp(),
-            made: Made::Whole,
-        };
+        let entry = Entry::new(value, slot, self.clock);
         let (index, replaced) = self.entries.insert_full(key, entry);
         debug_assert!(replaced.is_none(), "the key was there already");
         self.link(index, slot);
@@ -436,6 +456,17 @@ fn scan_places(len: usize, cursor: u64, count: usize) -> (u64, std::iter::Rev<Ra
 }
 
 impl Entry {
+    fn new(value: Value, slot: Slot, clock: AccessClock) -> Self {
+        Self {
+            value,
+            expires_at_ms: NEVER,
+            slot,
+            links: Links::default(),
+            used: clock.stamp(),
+            made: Made::Whole,
+        }
+    }
+
     const fn expiry(&self) -> Option<i64> {
         if self.expires_at_ms == NEVER {
             None

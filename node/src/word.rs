@@ -84,6 +84,15 @@ impl Word {
         }
     }
 
+    /// The bytes of a short word, with zeros behind them: so many can be copied without a look at
+    /// how many there are.
+    pub(crate) const fn in_place(&self) -> Option<&[u8; IN_PLACE_BYTES]> {
+        match &self.0 {
+            Held::InPlace(_, bytes) => Some(bytes),
+            Held::Static(_) | Held::Packed(_) | Held::Shared(_) => None,
+        }
+    }
+
     /// The bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {

@@ -54,6 +54,9 @@ fn take_awaiting(node: &mut Node, client: ClientId) -> Option<CommandLine> {
 
 /// Ends the waits whose time is over, the earliest first (`handleBlockedClientsTimeout`).
 pub(super) fn end_overdue(node: &mut Node) {
+    if node.clients.waiting.is_empty() {
+        return;
+    }
     let now = node.wall();
     let mut overdue: Vec<(WallMillis, ClientId)> = waits(node)
         .filter_map(|(client, wait)| Some((wait.deadline?, client)))
@@ -68,6 +71,9 @@ pub(super) fn end_overdue(node: &mut Node) {
 /// Ends the waits that came to what they waited for (`processClientsWaitingReplicas`). One count
 /// serves every wait that it covers, as upstream.
 pub(super) fn end_satisfied(node: &mut Node) {
+    if node.clients.waiting.is_empty() {
+        return;
+    }
     let mut last: Option<(u64, u16)> = None;
     for (client, wait) in waits(node).collect::<Vec<_>>() {
         let counted = last.filter(|&(offset, replicas)| {

@@ -380,6 +380,11 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// Gives a key a string, for ever, if it is not there at all; false if it is.
+    pub(crate) fn put_new(&mut self, key: &Word, value: &Word) -> bool {
+        self.node.store.insert_new(key, value)
+    }
+
     /// Gives a key a string that was made in a way that its encoding tells of.
     pub(crate) fn put_made(&mut self, key: &Word, place: Option<Place>, value: Word, made: Made) {
         let kept_ms = place.and_then(|place| self.node.store.expiry(place));

@@ -415,16 +415,13 @@ static TABLE: LazyLock<IndexMap<&'static [u8], &'static Spec, FxBuildHasher>> =
         table
     });
 
-/// The commands that clients send all the time, as they spell them.
-static COMMON: LazyLock<Vec<(&'static [u8], CommandNumber, &'static Spec)>> = LazyLock::new(|| {
-    let entry = |(spelt, name): (&'static str, &'static str)| {
+/// The commands that clients send all the time: `SET` and `GET`.
+static COMMON: LazyLock<Vec<(CommandNumber, &'static Spec)>> = LazyLock::new(|| {
+    let entry = |name: &str| {
         let (number, _, &spec) = TABLE.get_full(name.as_bytes())?;
-        Some((spelt.as_bytes(), number, spec))
+        Some((number, spec))
     };
-    [("SET", "set"), ("GET", "get")]
-        .into_iter()
-        .filter_map(entry)
-        .collect()
+    ["set", "get"].into_iter().filter_map(entry).collect()
 });
 
 /// The longest name in the table fits, with room to spare.
@@ -434,8 +431,12 @@ const NAME_ROOM: usize = 48;
 pub(crate) fn lookup(words: &[impl AsRef<[u8]>]) -> Lookup {
     let name = words.first().map(AsRef::as_ref).unwrap_or_default();
     // What nearly every command line names.
-    let common = COMMON.iter().find(|(common, ..)| *common == name);
-    if let Some(&(_, number, spec)) = common {
+    let common = match name {
+        b"SET" => COMMON.first(),
+        b"GET" => COMMON.get(1),
+        _ => None,
+    };
+    if let Some(&(number, spec)) = common {
         return Lookup::Known(number, spec);
     }
     let mut folded = [0; NAME_ROOM];

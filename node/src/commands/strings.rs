@@ -272,11 +272,10 @@ fn expiry_ms(call: &Call<'_>, kind: TimeKind, place: usize) -> Result<i64, Comma
 }
 
 fn set(call: &mut Call<'_>) -> Outcome {
-    let options = if call.words.len() == 3 {
-        Options::default()
-    } else {
-        options(call, OptionsOf::Set, 3)?
-    };
+    if call.words.len() == 3 {
+        return set_plainly(call);
+    }
+    let options = options(call, OptionsOf::Set, 3)?;
     let expires_at_ms = options
         .expiry
         .map(|(kind, place)| expiry_ms(call, kind, place))
@@ -307,6 +306,18 @@ fn set(call: &mut Call<'_>) -> Outcome {
         None => call.changed(),
     }
     Ok(old.unwrap_or(Reply::OK))
+}
+
+/// `SET` without options, which is most of what is ever sent.
+fn set_plainly(call: &mut Call<'_>) -> Outcome {
+    let (key, value) = (call.word(1), call.word(2));
+    if !call.put_new(key, value) {
+        let place = call.find(key);
+        call.put(key, place, value.clone(), None);
+    }
+    call.wrote(key, value);
+    call.changed();
+    Ok(Reply::OK)
 }
 
 /// `SET` with a time to live, as replicas are told: with the time it ends.

@@ -379,14 +379,18 @@ fn digest_on(digest: u64, command: &[Word]) -> u64 {
     let mut room = [0; DIGEST_ROOM];
     let mut end = 0;
     for word in command {
-        let text = end + size_of::<u64>();
-        let Some(place) = room.get_mut(end..text + word.len()) else {
+        let Some((len, place)) = room[end..].split_first_chunk_mut() else {
             return digest_of_long(digest, command);
         };
-        let (len, place) = place.split_at_mut(size_of::<u64>());
-        len.copy_from_slice(&(word.len() as u64).to_le_bytes());
-        place.copy_from_slice(word);
-        end = text + word.len();
+        *len = (word.len() as u64).to_le_bytes();
+        if let (Some(bytes), Some(place)) = (word.in_place(), place.first_chunk_mut()) {
+            *place = *bytes;
+        } else if let Some(place) = place.get_mut(..word.len()) {
+            place.copy_from_slice(word);
+        } else {
+            return digest_of_long(digest, command);
+        }
+        end += len.len() + word.len();
     }
     xxhash_rust::xxh3::xxh3_64_with_seed(&room[..end], digest)
 }
@@ -402,11 +406,11 @@ fn digest_of_long(digest: u64, command: &[Word]) -> u64 {
 }
 
 /// Moves the stream on by one command.
-fn advance(replication: &mut Replication, command: &CommandLine, wire_len: usize) {
+fn advance(replication: &mut Replication, command: CommandLine, wire_len: usize) {
     replication.offset += wire_len as u64;
-    replication.digest = digest_on(replication.digest, command);
+    replication.digest = digest_on(replication.digest, &command);
     if let Some(backlog) = &mut replication.backlog {
-        backlog.push(replication.offset, CommandLine::clone(command), wire_len);
+        backlog.push(replication.offset, command, wire_len);
     }
 }
 

@@ -141,7 +141,6 @@ pub(crate) fn feed_replicas(node: &mut Node, command: impl Into<CommandLine>) {
 
 /// Passes on a command of this replica's own master to its replicas.
 pub(super) fn relay(node: &mut Node, command: CommandLine, wire_len: usize) {
-    advance(&mut node.replication, &command, wire_len);
     for (&client, replica) in &node.replication.replicas {
         if replica.state == ReplicaState::Online {
             node.outbox.push(Action::ToReplica {
@@ -150,6 +149,8 @@ pub(super) fn relay(node: &mut Node, command: CommandLine, wire_len: usize) {
             });
         }
     }
+    // Handed on, not shared once more: to count who shares it takes longer than all the rest.
+    advance(&mut node.replication, command, wire_len);
 }
 
 fn feed(node: &mut Node, command: CommandLine) {
