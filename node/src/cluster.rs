@@ -11,7 +11,7 @@ use crate::attention::Attention;
 use crate::directory::{Directory, Identity, Name};
 use crate::ids::{LinkId, NodeId};
 use crate::message::{Address, MessageKind};
-use crate::slot::{SLOT_COUNT, Slot, SlotSet};
+use crate::slot::{SLOT_COUNT, Slot, SlotRange, SlotSet};
 use crate::time::WallMillis;
 use buckets::Buckets;
 use links::{Held, Links};
@@ -335,32 +335,49 @@ impl ClusterState {
         self.owner(slot).is_none() || self.unclaimed_by_owner.contains(slot)
     }
 
+    /// Gives slots to `owner`, taking them from whoever had them.
+    pub(crate) fn set_owner_of(&mut self, slots: &SlotSet, owner: Option<PeerIndex>) {
+        let number = owner.map_or(NOBODY, |owner| owner.0);
+        let mut losers: Vec<u16> = Vec::new();
+        for slot in slots.iter() {
+            let old = std::mem::replace(&mut self.owners[usize::from(slot)], number);
+            if old != NOBODY {
+                self.owned_count -= 1;
+                if losers.last() != Some(&old) && !losers.contains(&old) {
+                    losers.push(old);
+                }
+            }
+        }
+        for loser in losers {
+            Arc::make_mut(&mut self[PeerIndex(loser)].slots).remove_all(slots);
+        }
+        if let Some(owner) = owner {
+            self.owned_count += slots.len();
+            Arc::make_mut(&mut self[owner].slots).insert_all(slots);
+        }
+    }
+
     /// Gives a slot to `owner`, taking it from whoever had it.
+    #[cfg(test)]
     pub(crate) fn set_owner(&mut self, slot: Slot, owner: Option<PeerIndex>) {
-        self.owned_count += usize::from(owner.is_some());
-        if let Some(old) = self.owner(slot) {
-            self.owned_count -= 1;
-            Arc::make_mut(&mut self[old].slots).remove(slot);
-        }
-        self.owners[usize::from(slot)] = owner.map_or(NOBODY, |owner| owner.0);
-        if let Some(new) = owner {
-            Arc::make_mut(&mut self[new].slots).insert(slot);
-        }
+        self.set_owner_of(&std::iter::once(slot).collect(), owner);
     }
 
     /// Gives a whole set of slots to a peer. A set that nobody has anything of is shared, not
     /// copied.
     pub(crate) fn set_owner_of_all(&mut self, slots: &Arc<SlotSet>, owner: PeerIndex) {
-        let untouched =
-            self[owner].slots.is_empty() && slots.iter().all(|slot| self.owner(slot).is_none());
+        let is_free = |owners: &[u16]| owners.iter().all(|&owner| owner == NOBODY);
+        let ranges = slots.ranges();
+        let untouched = self[owner].slots.is_empty()
+            && ranges
+                .iter()
+                .all(|range| is_free(&self.owners[places(*range)]));
         if !untouched {
-            for slot in slots.iter() {
-                self.set_owner(slot, Some(owner));
-            }
+            self.set_owner_of(slots, Some(owner));
             return;
         }
-        for slot in slots.iter() {
-            self.owners[usize::from(slot)] = owner.0;
+        for range in ranges {
+            self.owners[places(range)].fill(owner.0);
         }
         self.owned_count += slots.len();
         self[owner].slots = Arc::clone(slots);
@@ -402,6 +419,11 @@ impl ClusterState {
     pub const fn quorum(&self) -> u16 {
         self.size / 2 + 1
     }
+}
+
+/// Where the slots of a range stand in a table of all slots.
+fn places(range: SlotRange) -> std::ops::RangeInclusive<usize> {
+    range.first.into()..=range.last.into()
 }
 
 impl std::ops::Index<PeerIndex> for ClusterState {

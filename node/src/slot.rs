@@ -71,8 +71,29 @@ impl SlotSet {
     /// The set whose bitmap stands in a bus packet.
     #[must_use]
     pub fn from_bitmap(bits: [u8; SLOT_BYTES]) -> Self {
-        let count = bits.iter().map(|byte| byte.count_ones() as u16).sum();
-        Self { count, bits }
+        let mut set = Self { count: 0, bits };
+        set.recount();
+        set
+    }
+
+    fn recount(&mut self) {
+        self.count = self.bits.iter().map(|byte| byte.count_ones() as u16).sum();
+    }
+
+    /// Adds every slot of another set.
+    pub fn insert_all(&mut self, others: &Self) {
+        for (byte, other) in self.bits.iter_mut().zip(&others.bits) {
+            *byte |= other;
+        }
+        self.recount();
+    }
+
+    /// Removes every slot of another set.
+    pub fn remove_all(&mut self, others: &Self) {
+        for (byte, other) in self.bits.iter_mut().zip(&others.bits) {
+            *byte &= !other;
+        }
+        self.recount();
     }
 
     /// The bitmap as it stands in a bus packet.
@@ -143,16 +164,30 @@ impl SlotSet {
     #[must_use]
     pub fn ranges(&self) -> Vec<SlotRange> {
         let mut ranges: Vec<SlotRange> = Vec::new();
-        for slot in self.iter() {
-            match ranges.last_mut() {
-                Some(range) if range.last + 1 == slot => range.last = slot,
-                _ => ranges.push(SlotRange {
-                    first: slot,
-                    last: slot,
-                }),
-            }
+        let mut next = 0;
+        while let Some(first) = self.next_that_is(true, next) {
+            next = self.next_that_is(false, first).unwrap_or(SLOT_COUNT);
+            ranges.push(SlotRange {
+                first: first as Slot,
+                last: (next - 1) as Slot,
+            });
         }
         ranges
+    }
+
+    /// The first slot from a place on that is in the set, or that is not.
+    fn next_that_is(&self, contained: bool, from: usize) -> Option<usize> {
+        let (words, _) = self.bits.as_chunks();
+        let flip = if contained { 0 } else { u64::MAX };
+        let mut seen = !(u64::MAX << (from % 64));
+        for (index, word) in words.iter().enumerate().skip(from / 64) {
+            let found = (u64::from_le_bytes(*word) ^ flip) & !seen;
+            if found != 0 {
+                return Some(index * 64 + found.trailing_zeros() as usize);
+            }
+            seen = 0;
+        }
+        None
     }
 }
 
@@ -183,7 +218,18 @@ impl FromIterator<Slot> for SlotSet {
 
 impl From<SlotRange> for SlotSet {
     fn from(range: SlotRange) -> Self {
-        (range.first..=range.last).collect()
+        let mut bits = [0; SLOT_BYTES];
+        let (first, last) = (usize::from(range.first), usize::from(range.last));
+        if let Some(bytes) = bits.get_mut(first / 8..=last / 8) {
+            bytes.fill(u8::MAX);
+            if let [first_byte, ..] = bytes {
+                *first_byte &= u8::MAX << (first % 8);
+            }
+            if let [.., last_byte] = bytes {
+                *last_byte &= u8::MAX >> (7 - last % 8);
+            }
+        }
+        Self::from_bitmap(bits)
     }
 }
 
@@ -214,5 +260,31 @@ mod tests {
         assert_eq!(text, ["0-2", "7", "63-65", "16383"]);
         assert_eq!(set.len(), 8);
         assert_eq!(SlotSet::from_bitmap(*set.bitmap()), set);
+        assert!(SlotSet::new().ranges().is_empty());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn ranges_make_the_set_they_are_of(ends in proptest::collection::vec((0..SLOT_COUNT as Slot, 0..200_u16), 0..8)) {
+            let range = |(first, more): (Slot, u16)| SlotRange {
+                first,
+                last: (first + more).min(SLOT_COUNT as Slot - 1),
+            };
+            let ranges: Vec<SlotRange> = ends.into_iter().map(range).collect();
+            let one_by_one: SlotSet = ranges.iter().flat_map(|range| range.first..=range.last).collect();
+            let mut set = SlotSet::new();
+            for range in &ranges {
+                set.insert_all(&SlotSet::from(*range));
+            }
+            assert_eq!(set, one_by_one);
+            let told = set.ranges();
+            assert!(told.windows(2).all(|pair| pair[0].last + 1 < pair[1].first));
+            let back: SlotSet = told.iter().flat_map(|range| range.first..=range.last).collect();
+            assert_eq!(back, set);
+            for range in &told {
+                set.remove_all(&SlotSet::from(*range));
+            }
+            assert_eq!(set, SlotSet::new());
+        }
     }
 }

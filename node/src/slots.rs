@@ -332,10 +332,8 @@ pub(crate) fn give(
         }
     }
     clients::leave_slots(node, slots);
-    for slot in slots.iter() {
-        node.cluster.set_owner(slot, owner);
-        node.cluster.unclaimed_by_owner.remove(slot);
-    }
+    node.cluster.set_owner_of(slots, owner);
+    node.cluster.unclaimed_by_owner.remove_all(slots);
     node.cluster.topology += 1;
     let owner = owner.map(|owner| node.cluster[owner].id);
     node.note(Fact::SlotsOwned {

@@ -51,8 +51,9 @@ impl Slots {
         let mut slots = Self::unknown();
         for (number, node) in (0..).zip(nodes) {
             for range in &node.slots {
-                for slot in range.first..=range.last {
-                    slots.masters[usize::from(slot)] = number;
+                let places = usize::from(range.first)..=usize::from(range.last);
+                if let Some(masters) = slots.masters.get_mut(places) {
+                    masters.fill(number);
                 }
             }
             if let Some(master) = node.replica_of {

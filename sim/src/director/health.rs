@@ -199,7 +199,9 @@ fn unsound(reference: &Reference, assigned: &SlotSet, names: &dyn Names) -> Opti
             *all |= of_node;
         }
     }
-    let owned = SlotSet::from_bitmap(owned);
-    let unowned = assigned.iter().find(|&slot| !owned.contains(slot));
+    // All of them at every look but a few: what is left of them is looked at, not each of them.
+    let mut unowned = assigned.clone();
+    unowned.remove_all(&SlotSet::from_bitmap(owned));
+    let unowned = unowned.iter().next();
     unowned.map(|slot| format!("slot {slot} has no owner"))
 }
