@@ -98,6 +98,7 @@ impl ClusterState {
             }
         }
         self.attention.take(now, due);
+        self.prefetch_visits(due);
         due.retain(|&index| {
             let at = self.due(index);
             if at > now {

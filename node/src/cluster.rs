@@ -11,6 +11,7 @@ use crate::attention::Attention;
 use crate::directory::{Directory, Identity, Name};
 use crate::ids::{LinkId, NodeId};
 use crate::message::{Address, MessageKind};
+use crate::prefetch::prefetch_in;
 use crate::slot::{SLOT_COUNT, Slot, SlotRange, SlotSet};
 use crate::time::WallMillis;
 use buckets::Buckets;
@@ -174,8 +175,35 @@ impl ClusterState {
     }
 
     fn fetch(&self, places: impl Iterator<Item = PeerIndex>) {
-        let peers = places.filter_map(|index| self.peers.get(usize::from(index.0)));
-        std::hint::black_box(peers.fold(0, |mixed, peer| mixed ^ peer.flags.bits()));
+        for index in places {
+            prefetch_in(&self.peers, index.0.into());
+        }
+    }
+
+    /// Has what a visit of these peers touches come into the processor's cache, all side by side:
+    /// each step needs what the one before it brought.
+    pub(crate) fn prefetch_visits(&self, visited: &[PeerIndex]) {
+        self.fetch(visited.iter().copied());
+        for &index in visited {
+            self.prefetch_details(index);
+        }
+        for &index in visited {
+            if let Some(link) = self.get(index).and_then(|peer| peer.link) {
+                self.prefetch_link(link);
+            }
+        }
+    }
+
+    /// Has a link come into the processor's cache.
+    pub(crate) fn prefetch_link(&self, link: LinkId) {
+        self.links.prefetch(link.0);
+    }
+
+    /// The same of what is known of a peer beyond what gossip touches.
+    pub(crate) fn prefetch_details(&self, index: PeerIndex) {
+        if let Some(peer) = self.peers.get(usize::from(index.0)) {
+            peer.prefetch_details();
+        }
     }
 
     /// Whether a place is that of an id.

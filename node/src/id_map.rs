@@ -1,5 +1,7 @@
 //! A map from ids that are handed out in growing order, such as those of links and clients.
 
+use crate::prefetch::prefetch_in;
+
 /// Things by id, in a table in which an id stands at the place its number says, or at the next
 /// free one. Ids that grow hardly ever meet there, so that whatever is looked up costs one look at
 /// memory: a large cluster has as many links as pairs of nodes, and each message looks up two.
@@ -29,6 +31,14 @@ impl<T> IdMap<T> {
     pub fn get(&self, id: u64) -> Option<&T> {
         let place = self.find(id)?;
         self.places[place].as_ref().map(|(_, thing)| thing)
+    }
+
+    /// Has what is under an id come into the processor's cache, as a rule: it may stand further
+    /// on than where it should.
+    pub fn prefetch(&self, id: u64) {
+        if !self.places.is_empty() {
+            prefetch_in(&self.places, self.home(id));
+        }
     }
 
     /// What is under an id.

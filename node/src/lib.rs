@@ -32,6 +32,7 @@ mod node;
 pub mod nodes_conf;
 mod open_slots;
 mod persistence;
+pub mod prefetch;
 mod random;
 mod replication;
 mod reply;

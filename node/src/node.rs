@@ -12,7 +12,7 @@ use crate::directory::Directory;
 use crate::engine::{Bug, Quirk};
 use crate::eviction::{self, Eviction};
 use crate::fact::Fact;
-use crate::ids::ClientId;
+use crate::ids::{ClientId, LinkId};
 use crate::input::Input;
 use crate::log_words::LogLevel;
 use crate::nodes_conf::SavedState;
@@ -242,6 +242,18 @@ impl Node {
             replication_offset: replication::offset(self),
             master_link_up: self.replication.link_up(),
             node: self,
+        }
+    }
+
+    /// Has what a message on a link touches first come into the processor's cache.
+    pub fn prefetch_link(&self, link: LinkId) {
+        self.cluster.prefetch_link(link);
+    }
+
+    /// The same of what it touches next. Reads what [`Self::prefetch_link`] asked for.
+    pub fn prefetch_peer(&self, link: LinkId) {
+        if let Some(peer) = self.cluster.link(link).and_then(|link| link.peer) {
+            self.cluster.prefetch_details(peer);
         }
     }
 

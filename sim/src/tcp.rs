@@ -75,6 +75,7 @@ pub enum Break {
 
 /// An established connection between two hosts.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub struct Connection {
     /// When something happens next to what each side writes, or a reset arrives at it. To be
     /// reckoned anew ([`Self::reckon`]) after every change: most calls find that nothing is due,
@@ -231,6 +232,24 @@ impl Connection {
     #[must_use]
     pub const fn readable_bytes(&self, side: Side) -> u64 {
         self.flows[side.other() as usize].readable_bytes()
+    }
+
+    /// Has it come into the processor's cache.
+    pub fn prefetch(&self) {
+        for flow in &self.flows {
+            flow.prefetch();
+        }
+    }
+
+    /// Whose application something will arrive at next.
+    #[must_use]
+    pub const fn next_receiver(&self) -> Side {
+        let [opener_us, accepter_us] = self.wanted_us;
+        if opener_us < accepter_us {
+            Side::Accepter
+        } else {
+            Side::Opener
+        }
     }
 
     /// Bytes that arrived at a side and are not read.

@@ -6,6 +6,7 @@ use super::PeerIndex;
 use crate::directory::{Identity, Name};
 use crate::ids::{LinkId, NodeId};
 use crate::message::{Address, NodeFlags};
+use crate::prefetch::prefetch;
 use crate::slot::SlotSet;
 use crate::time::{Stamp, WallMillis};
 
@@ -120,6 +121,12 @@ impl Peer {
                 voted_time: WallMillis(0),
             }),
         }
+    }
+
+    /// Has the rest of it come into the processor's cache.
+    pub(super) fn prefetch_details(&self) {
+        prefetch(&*self.details);
+        prefetch(&self.details.replica_of);
     }
 
     /// An empty place of the table.

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use redrill_node::prefetch::prefetch;
+
 use super::acknowledge::Acknowledger;
 use super::{End, NEVER, RECEIVE_BUFFER_BYTES, Road};
 use crate::network::Transit;
@@ -38,6 +40,7 @@ const SEND_BUFFER_AT_LEAST_BYTES: u32 = 16 << 10;
 /// What one side writes, on its way to the other. Positions count bytes since the connection was
 /// set up; a FIN counts as one.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub(super) struct Flow {
     /// When the first of what is under way arrives.
     arrives_at_us: u64,
@@ -136,6 +139,12 @@ impl Acknowledgement {
 
 /// For the application.
 impl Flow {
+    /// Has it come into the processor's cache.
+    pub(super) fn prefetch(&self) {
+        prefetch(self);
+        prefetch(&self.written);
+    }
+
     pub(super) const fn new(segment_bytes: u32) -> Self {
         Self {
             arrives_at_us: NEVER,

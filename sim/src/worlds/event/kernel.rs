@@ -172,6 +172,7 @@ impl Kernel {
             return false;
         };
         self.now_us = at_us;
+        self.look_ahead();
         let event = match due {
             Due::Entry(event) => event,
             Due::Alarm(client) => {

@@ -10,6 +10,7 @@ mod data;
 mod exchange;
 mod host;
 mod kernel;
+mod look_ahead;
 mod parcels;
 mod queue;
 mod table;

@@ -128,6 +128,13 @@ impl<T> Queue<T> {
         Some((next_us, Due::Entry(entry.what)))
     }
 
+    /// What is due soon, as far as is known without looking further: the next thing first, then
+    /// two of which one comes after it, as a rule.
+    pub(super) fn soon(&self) -> impl Iterator<Item = &T> {
+        let heap = self.heap.as_slice();
+        heap.iter().take(3).map(|Reverse(entry)| &entry.what)
+    }
+
     /// Nothing is put in for a time before `now_us` any more.
     pub(super) fn pass(&mut self, now_us: u64) {
         self.now_us = self.now_us.max(now_us);

@@ -1,5 +1,6 @@
 //! The table of the world's connections.
 
+use redrill_node::prefetch::prefetch_in;
 use redrill_node::{ClientId, LinkId};
 
 use super::parcels::Parcels;
@@ -58,7 +59,7 @@ const PIECE: u32 = 6;
 
 /// A connection. What each message touches stands at its beginning.
 #[derive(Debug)]
-#[repr(align(64))]
+#[repr(C, align(64))]
 pub(super) struct Slot {
     generation: u32,
     pub(super) marks: Marks,
@@ -124,6 +125,14 @@ impl Slot {
         }
     }
 
+    /// The end at which something will arrive next.
+    pub(super) const fn next_receiver(&self) -> Option<Side> {
+        match &self.state {
+            State::Up(wire) => Some(wire.next_receiver()),
+            State::Free | State::Dialling(_) => None,
+        }
+    }
+
     /// The host at an end.
     fn host(&self, side: Side) -> Option<HostNumber> {
         match &self.state {
@@ -142,6 +151,11 @@ impl Connections {
             free: Vec::new(),
             parcels: Parcels::new(),
         }
+    }
+
+    /// How many there are, or were at one time.
+    pub(super) const fn len(&self) -> u32 {
+        self.count
     }
 
     /// Every end that a node holds.
@@ -236,6 +250,22 @@ impl Connections {
             State::Up(wire) => Some((wire, &mut self.parcels)),
             State::Free | State::Dialling(_) => None,
         }
+    }
+
+    /// Has the beginning of a connection come into the processor's cache.
+    pub(super) fn prefetch(&self, wire: WireIndex) {
+        if let Some(piece) = self.pieces.get(piece_of(wire.place)) {
+            prefetch_in(piece, place_in_piece(wire.place));
+        }
+    }
+
+    /// The same of the rest of it, if it is up. Reads its beginning.
+    pub(super) fn prefetch_rest(&self, wire: WireIndex) -> Option<&Slot> {
+        let slot = self.slot(wire)?;
+        if let State::Up(up) = &slot.state {
+            up.prefetch();
+        }
+        Some(slot)
     }
 
     /// Puts something into a connection's output buffer.

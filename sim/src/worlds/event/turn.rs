@@ -219,6 +219,7 @@ impl Kernel {
     /// Does what was held until the end of the turn, then polls again. A slow disk holds up what
     /// comes after it.
     fn carry_out(&mut self, node: NodeNumber) {
+        self.prepare_writes(node);
         let mut written = std::mem::take(&mut self.written);
         while let Some(action) = self.hosts[usize::from(node)].held.pop_front() {
             match action {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use redrill_node::prefetch::prefetch;
 use redrill_node::wire::{bus, resp};
 use redrill_node::{CommandLine, FullResync, Message, ReplicationId, Reply, Snapshot};
 
@@ -23,6 +24,7 @@ pub(super) enum Parcel {
 
 /// An established connection and what is under way on it.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Wire {
     /// When the scheduler looks at it next; [`NEVER`]: not before somebody writes.
     pub(super) scheduled_us: u64,
@@ -90,6 +92,17 @@ impl Wire {
             tcp: Connection::new(opener, accepter, segment_bytes),
             lanes: [Lane::EMPTY, Lane::EMPTY],
         }
+    }
+
+    /// Has it come into the processor's cache.
+    pub(super) fn prefetch(&self) {
+        self.tcp.prefetch();
+        prefetch(&self.lanes);
+    }
+
+    /// The end at which something will arrive next.
+    pub(super) const fn next_receiver(&self) -> Side {
+        self.tcp.next_receiver()
     }
 
     /// The host at an end.

@@ -1,0 +1,100 @@
+//! What comes next is asked for while the present goes on.
+//!
+//! Nothing here changes anything but how long memory is waited for.
+
+use redrill_node::{Action, LinkId};
+
+use super::connections::Notice;
+use super::kernel::{Event, Kernel};
+use super::table::{End, WireIndex};
+use crate::trace::NodeNumber;
+
+/// As many connections stay in the processor's cache together with what belongs to them.
+const CACHED_CONNECTIONS: u32 = 1000;
+
+impl Kernel {
+    /// Has what the next events touch come into the processor's cache.
+    pub(super) fn look_ahead(&self) {
+        if self.connections.len() < CACHED_CONNECTIONS {
+            return;
+        }
+        let mut soon = self.queue.soon();
+        if let Some(next) = soon.next() {
+            self.prepare(next);
+        }
+        for later in soon {
+            if let Event::Connection(wire, Notice::Moves) = *later {
+                self.connections.prefetch(wire);
+            }
+        }
+    }
+
+    fn prepare(&self, next: &Event) {
+        match *next {
+            Event::Connection(wire, Notice::Moves) => self.prepare_arrival(wire),
+            Event::Connection(
+                _,
+                Notice::Syn | Notice::SynAgain | Notice::Up(_) | Notice::Refused,
+            )
+            | Event::Turn(_)
+            | Event::Timer(_)
+            | Event::Resume(_)
+            | Event::Disk(_)
+            | Event::Impatient(..) => {}
+        }
+    }
+
+    /// A segment will arrive, and as a rule be read and answered at once.
+    fn prepare_arrival(&self, wire: WireIndex) {
+        let Some(slot) = self.connections.prefetch_rest(wire) else {
+            return;
+        };
+        if let Some(receiver) = slot.next_receiver()
+            && let End::Link(node, link) = slot.ends[receiver as usize]
+        {
+            self.prepare_link(node, link);
+        }
+    }
+
+    fn prepare_link(&self, node: NodeNumber, link: LinkId) {
+        let host = &self.hosts[usize::from(node)];
+        host.links.prefetch(link.0);
+        if let Some(process) = &host.node {
+            process.prefetch_link(link);
+        }
+    }
+
+    /// A node will read from a link.
+    pub(super) fn prepare_peer(&self, node: NodeNumber, link: LinkId) {
+        if let Some(process) = &self.hosts[usize::from(node)].node {
+            process.prefetch_peer(link);
+        }
+    }
+
+    /// The end of a turn writes on these connections.
+    pub(super) fn prepare_writes(&self, node: NodeNumber) {
+        let host = &self.hosts[usize::from(node)];
+        if host.held.len() < 2 {
+            return;
+        }
+        let links = || host.held.iter().filter_map(written_link);
+        for link in links() {
+            host.links.prefetch(link.0);
+        }
+        let wires = || links().filter_map(|link| host.links.get(link.0));
+        for &(wire, _) in wires() {
+            self.connections.prefetch(wire);
+        }
+        for &(wire, _) in wires() {
+            self.connections.prefetch_rest(wire);
+        }
+    }
+}
+
+const fn written_link(action: &Action) -> Option<LinkId> {
+    if let Action::SendBus { link, .. } = action {
+        Some(*link)
+    } else {
+        None
+    }
+}
