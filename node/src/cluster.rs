@@ -188,7 +188,7 @@ impl ClusterState {
             self.prefetch_details(index);
         }
         for &index in visited {
-            if let Some(link) = self.get(index).and_then(|peer| peer.link) {
+            if let Some(link) = self.get(index).and_then(Peer::link) {
                 self.prefetch_link(link);
             }
         }
@@ -196,7 +196,7 @@ impl ClusterState {
 
     /// Has a link come into the processor's cache.
     pub(crate) fn prefetch_link(&self, link: LinkId) {
-        self.links.prefetch(link.0);
+        self.links.prefetch(link);
     }
 
     /// The same of what is known of a peer beyond what gossip touches.

@@ -59,6 +59,11 @@ enum Ends {
 }
 
 impl Links {
+    /// Has a link come into the processor's cache.
+    pub(super) fn prefetch(&self, id: LinkId) {
+        self.held.prefetch(id.0);
+    }
+
     pub(super) fn get(&self, id: LinkId) -> Option<Link> {
         Some(self.link(id, self.held.get(id.0)?))
     }
