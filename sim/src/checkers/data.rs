@@ -12,7 +12,7 @@ use super::history::{Histories, HistoryNumber, Origin, Point, Promotion, Restart
 use super::ledger::{Audit, Bookkeeping, Execution};
 use super::{Checker, Code, Findings, Picture};
 use crate::scenario::CrashKind;
-use crate::trace::{Event, Header, NodeNumber, ProcessChange, Record};
+use crate::trace::{Event, NodeNumber, ProcessChange, Record, Trace};
 
 /// Watches data.
 pub(super) struct Data {
@@ -40,20 +40,21 @@ pub(super) struct Position {
 }
 
 impl Data {
-    pub(super) fn new(header: &Header) -> Self {
+    pub(super) fn new(trace: &Trace) -> Self {
         let position = |persistent: bool| Position {
             persistent,
             ..Position::default()
         };
         Self {
             histories: Histories::default(),
-            nodes: header
+            nodes: trace
+                .header
                 .nodes
                 .iter()
                 .map(|node| position(node.persistent))
                 .collect(),
             promotions: Vec::new(),
-            books: Bookkeeping::default(),
+            books: Bookkeeping::for_log_of(trace.records.len()),
             contradicted: Vec::new(),
         }
     }

@@ -157,17 +157,42 @@ pub(super) struct Audit {
     pub(super) place: usize,
 }
 
+/// More buckets do not fit into a fast cache.
+const MOST_BUCKET_BITS: u32 = 16;
+
 /// The places of a list in the order of keys, those of one key in the order of the list: each key in
 /// the upper half of a word, its place in the lower one. What stands in the list is not moved.
 struct Order(Vec<u128>);
 
 impl Order {
-    fn by_key(keys: impl Iterator<Item = u64>) -> Self {
-        let keys = keys.zip(0_u128..);
-        let mut order: Vec<u128> = keys
-            .map(|(key, place)| u128::from(key) << 64 | place)
-            .collect();
-        order.sort_unstable();
+    /// Keys are digests: to drop each into a bucket by its upper bits sorts nearly all of them.
+    fn by_key<T>(list: &[T], key: impl Fn(&T) -> u64) -> Self {
+        let bits = (list.len().max(2).ilog2()).min(MOST_BUCKET_BITS);
+        let bucket = |key: u64| (key >> (u64::BITS - bits)) as usize;
+        let mut ends = vec![0_usize; 1 << bits];
+        for one in list {
+            ends[bucket(key(one))] += 1;
+        }
+        let mut end = 0;
+        for count in &mut ends {
+            end += *count;
+            *count = end;
+        }
+        let mut order = vec![0; list.len()];
+        for (place, one) in list.iter().enumerate().rev() {
+            let key = key(one);
+            let end = &mut ends[bucket(key)];
+            *end -= 1;
+            order[*end] = u128::from(key) << 64 | place as u128;
+        }
+        // Where each bucket ended it begins now.
+        let begins = ends.iter().copied();
+        let ends = ends.iter().copied().skip(1).chain([order.len()]);
+        for (begin, end) in begins.zip(ends) {
+            if end - begin > 1 {
+                order[begin..end].sort_unstable();
+            }
+        }
         Self(order)
     }
 
@@ -211,6 +236,18 @@ struct Write {
 }
 
 impl Bookkeeping {
+    /// Books for a log of so many records: a write is told of by its client, by the master, twice, by
+    /// the replica, and by the audit.
+    pub(super) fn for_log_of(records: usize) -> Self {
+        let writes = records / 4;
+        Self {
+            writes: Vec::with_capacity(writes),
+            executions: Vec::with_capacity(writes),
+            audits: Vec::with_capacity(writes),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn operation(&mut self, operation: &Operation, place: usize, at_us: u64) {
         let Some(write) = operation.write else { return };
         self.writes.push(Write {
@@ -270,7 +307,7 @@ impl Bookkeeping {
             .filter(|write| write.acknowledged)
             .count();
         findings.ledger.acknowledged = acknowledged;
-        let audits = Order::by_key(self.audits.iter().map(|(key, _)| *key));
+        let audits = Order::by_key(&self.audits, |(key, _)| *key);
         findings.ledger.audited = audits.groups().count();
         if self.audits.is_empty() {
             if acknowledged > 0 {
@@ -289,7 +326,7 @@ impl Bookkeeping {
         let mut unread: Vec<usize> = Vec::new();
         let mut audits = audits.groups().peekable();
         let mut writes = Vec::new();
-        let by_key = Order::by_key(self.writes.iter().map(|write| write.key));
+        let by_key = Order::by_key(&self.writes, |write| write.key);
         for (key, places) in by_key.groups() {
             writes.clear();
             writes.extend(places.map(|place| self.writes[place]));
@@ -327,7 +364,7 @@ impl Bookkeeping {
 
     fn executions_of(&self, write: u64) -> &[Execution] {
         let executions = self.by_write.get_or_init(|| {
-            let order = Order::by_key(self.executions.iter().map(|execution| execution.write));
+            let order = Order::by_key(&self.executions, |execution| execution.write);
             let places = order.groups().flat_map(|(_, places)| places);
             places.map(|place| self.executions[place]).collect()
         });

@@ -396,7 +396,7 @@ impl Rules {
             slots: slots::Slots::new(&trace.header),
             convergence: convergence::Convergence,
             liveness: liveness::Liveness::default(),
-            data: data::Data::new(&trace.header),
+            data: data::Data::new(trace),
             state_file: state_file::StateFile::new(nodes),
         }
     }

@@ -4,6 +4,7 @@ use redrill_node::{Fact, FailoverKind, RoleChange, SlotChange, StateReason};
 
 use super::super::testing::{Log, THIRDS, assert_breaks, assert_valid, history, id};
 use super::super::{Code, Findings, LossCause, Verdict};
+use super::Order;
 use crate::scenario::{CrashKind, StallKind};
 use crate::trace::{Event, Outcome, ProcessChange, StateLoad};
 
@@ -411,4 +412,22 @@ fn slots_deleted_because_they_were_lost_are_an_open_question() {
     log.converged().audited(1, None, "m1");
     let findings = log.check();
     assert_lost(&findings, &[(11, LossCause::Open)]);
+}
+
+proptest::proptest! {
+    #[test]
+    fn an_order_is_that_of_a_stable_sort(
+        keys in proptest::collection::vec(
+            proptest::prop_oneof![0..4_u64, proptest::num::u64::ANY, (u64::MAX - 2)..=u64::MAX],
+            0..300,
+        ),
+    ) {
+        let mut sorted: Vec<(u64, usize)> = keys.iter().copied().zip(0..).collect();
+        sorted.sort();
+        let order = Order::by_key(&keys, |key| *key);
+        let told = order.groups().flat_map(|(key, places)| places.map(move |place| (key, place)));
+        assert_eq!(told.collect::<Vec<_>>(), sorted);
+        let distinct: std::collections::BTreeSet<u64> = keys.into_iter().collect();
+        assert_eq!(order.groups().count(), distinct.len());
+    }
 }
