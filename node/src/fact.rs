@@ -597,5 +597,17 @@ pub enum SlotMigration {
 /// value.
 #[must_use]
 pub fn write_digest(key: &[u8], value: &[u8]) -> u64 {
-    xxhash_rust::xxh3::xxh3_64_with_seed(value, xxhash_rust::xxh3::xxh3_64(key))
+    write_digest_of(key_digest(key), value)
+}
+
+/// [`write_digest`] of a key whose [`key_digest`] is known.
+#[must_use]
+pub fn write_digest_of(key_digest: u64, value: &[u8]) -> u64 {
+    xxhash_rust::xxh3::xxh3_64_with_seed(value, key_digest)
+}
+
+/// The digest by which a key is recognised in the event log.
+#[must_use]
+pub fn key_digest(key: &[u8]) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(key)
 }

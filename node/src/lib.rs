@@ -59,7 +59,8 @@ pub use directory::{Directory, Identity};
 pub use engine::{Bug, Engine, Quirk};
 pub use fact::{
     ElectionReset, EpochChange, Fact, FailCleared, FailoverKind, FailoverObstacle, FailureReport,
-    RoleChange, SlotChange, SlotMigration, StateReason, VoteRefusal, write_digest,
+    RoleChange, SlotChange, SlotMigration, StateReason, VoteRefusal, key_digest, write_digest,
+    write_digest_of,
 };
 pub use ids::{ClientId, InvalidId, LinkId, NodeId, ReplicationId};
 pub use input::{
@@ -78,5 +79,5 @@ pub use section::Section;
 pub use slot::{SLOT_BYTES, SLOT_COUNT, Slot, SlotRange, SlotSet, key_slot};
 pub use state_file::StateFile;
 pub use time::{Mono, Now, WallMillis};
-pub use view::NodeView;
+pub use view::{NodeView, ReadBack};
 pub use word::Word;

@@ -4,7 +4,6 @@ use crate::cluster::{ClusterState, Peer, PeerIndex};
 use crate::commands;
 use crate::ids::{NodeId, ReplicationId};
 use crate::node::Node;
-use crate::reply::Reply;
 use crate::slot::Slot;
 use crate::word::Word;
 
@@ -16,6 +15,17 @@ pub struct NodeView<'a> {
     pub(crate) replication_offset: u64,
     pub(crate) master_link_up: bool,
     pub(crate) node: &'a Node,
+}
+
+/// What a node would answer to `GET`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ReadBack<'a> {
+    /// The string under the key.
+    Value(&'a Word),
+    /// There is nothing.
+    Nil,
+    /// An error, its code included.
+    Error(String),
 }
 
 impl<'a> NodeView<'a> {
@@ -102,7 +112,7 @@ impl<'a> NodeView<'a> {
     /// the same checks and in the same words; `None`: nothing, as long as clients are paused. The
     /// node does not notice.
     #[must_use]
-    pub fn read_back(&self, key: &Word, asking: bool) -> Option<Reply> {
+    pub fn read_back(&self, key: &Word, asking: bool) -> Option<ReadBack<'a>> {
         commands::read_back(self.node, key, asking)
     }
 }

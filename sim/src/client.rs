@@ -28,8 +28,8 @@ use redrill_node::Word;
 use redrill_node::{CommandLine, Reply, Slot};
 
 use load::Load;
-pub use load::key_digest;
 use pipeline::Pipeline;
+pub use redrill_node::key_digest;
 use writer::Writer;
 
 use crate::rng::{Purpose, Streams};

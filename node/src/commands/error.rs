@@ -114,6 +114,12 @@ impl Display for CommandError {
     }
 }
 
+impl From<CommandError> for String {
+    fn from(error: CommandError) -> Self {
+        error.0.into_owned()
+    }
+}
+
 impl From<CommandError> for Reply {
     fn from(error: CommandError) -> Self {
         Self::Error(error.0)

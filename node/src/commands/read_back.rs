@@ -1,13 +1,13 @@
 //! What `GET` would be answered, without a client that asks.
 
-use super::error::{CommandError, Outcome};
+use super::error::CommandError;
 use super::redirect::{self, Route};
 use super::spec::Flags;
 use super::{Lookup, call, lookup, lookup_renamed, lost_its_master};
 use crate::clients::{ClientFlags, PauseKind};
 use crate::node::Node;
-use crate::reply::Reply;
 use crate::store::Value;
+use crate::view::ReadBack;
 use crate::word::Word;
 
 /// What a client that connects now would be answered to `GET key`, sent behind `ASKING` or not;
@@ -15,14 +15,18 @@ use crate::word::Word;
 ///
 /// It passes the checks of [`super::check`] that stand before a read, and leaves no trace: nothing
 /// is counted, used, expired or evicted.
-pub(crate) fn read_back(node: &Node, key: &Word, asking: bool) -> Option<Reply> {
+pub(crate) fn read_back<'a>(node: &'a Node, key: &Word, asking: bool) -> Option<ReadBack<'a>> {
     if node.clients.paused() == Some(PauseKind::All) {
         return None;
     }
-    Some(answer(node, key, asking).unwrap_or_else(Reply::from))
+    Some(match look_up(node, key, asking) {
+        Ok(Some(value)) => ReadBack::Value(value),
+        Ok(None) => ReadBack::Nil,
+        Err(error) => ReadBack::Error(error.into()),
+    })
 }
 
-fn answer(node: &Node, key: &Word, asking: bool) -> Outcome {
+fn look_up<'a>(node: &'a Node, key: &Word, asking: bool) -> Result<Option<&'a Word>, CommandError> {
     let words = [call::fixed("GET"), key.clone()];
     let found = if node.config.renames.is_empty() {
         lookup(&words)
@@ -47,8 +51,8 @@ fn answer(node: &Node, key: &Word, asking: bool) -> Outcome {
         return Err(CommandError::MASTER_DOWN);
     }
     match node.store.get(key, node.now.wall) {
-        None => Ok(Reply::Nil),
-        Some(Value::String(text)) => Ok(Reply::Bulk(text.clone())),
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
         Some(Value::List(_) | Value::Set(_) | Value::SortedSet(_) | Value::Hash(_)) => {
             Err(CommandError::WRONG_TYPE)
         }

@@ -2,8 +2,7 @@
 
 use rand_distr::{Distribution, Zipf};
 use redrill_node::Word;
-use redrill_node::{CommandLine, Slot, SlotSet, key_slot, write_digest};
-use xxhash_rust::xxh3::xxh3_64;
+use redrill_node::{CommandLine, Slot, SlotSet, key_digest, key_slot, write_digest_of};
 
 use super::{Setup, WrittenKey};
 use crate::rng::{Purpose, Stream};
@@ -16,19 +15,13 @@ const TAGS: usize = 4;
 /// Tags that are tried to find [`TAGS`] of them; enough for a node with a single slot.
 const TRIES: u32 = 1 << 20;
 
-/// The digest by which a key is known in the event log.
-#[must_use]
-pub fn key_digest(key: &[u8]) -> u64 {
-    xxh3_64(key)
-}
-
 /// Makes a client's operations.
 #[derive(Debug)]
 pub(super) struct Load {
     client: ClientNumber,
     keys: Keys,
     /// Hash tags that lie in the slots the client keeps to; `None`: it keeps to none.
-    tags: Option<Vec<String>>,
+    tags: Option<Vec<(String, Slot)>>,
     writes: f64,
     read_from_replicas: bool,
     value_bytes: usize,
@@ -114,7 +107,10 @@ impl Load {
         self.next_number += 1;
         let place = self.place(number);
         let key = self.key(place);
-        let slot = key_slot(&key);
+        let slot = match tag_at(&self.tags, place) {
+            Some(&(_, slot)) => slot,
+            None => key_slot(&key),
+        };
         // Where all are writes, nothing is left to chance.
         let (is_write, choice) = if self.writes < 1.0 {
             let is_write = self.operation_stream.unit() < self.writes;
@@ -133,7 +129,7 @@ impl Load {
                 self.written.push(WrittenKey { digest, slot, key });
             }
             let value = self.value(number);
-            let write = write_digest(&key, &value);
+            let write = write_digest_of(digest, &value);
             ([Word::from_static(b"SET"), key, value].into(), Some(write))
         } else {
             ([Word::from_static(b"GET"), key].into(), None)
@@ -179,13 +175,10 @@ impl Load {
 
     fn key(&mut self, place: u64) -> Word {
         let client = self.client;
-        let tag = self.tags.as_ref().and_then(|tags| {
-            let turn = place as usize % tags.len().max(1);
-            tags.get(turn)
-        });
+        let tag = tag_at(&self.tags, place);
         let key = &mut self.text;
         key.clear();
-        if let Some(tag) = tag {
+        if let Some((tag, _)) = tag {
             key.push(b'{');
             key.extend_from_slice(tag.as_bytes());
             key.extend_from_slice(b"}:");
@@ -243,10 +236,20 @@ fn put_number(text: &mut Vec<u8>, mut number: u64) {
     text.extend_from_slice(&digits[first..]);
 }
 
-fn tags_in(slots: &SlotSet, client: ClientNumber) -> Vec<String> {
-    let candidates = (0..TRIES).map(|number| format!("c{client}-{number}"));
+/// The hash tag of a key, and its slot.
+fn tag_at(tags: &Option<Vec<(String, Slot)>>, place: u64) -> Option<&(String, Slot)> {
+    let tags = tags.as_ref()?;
+    tags.get(place as usize % tags.len().max(1))
+}
+
+fn tags_in(slots: &SlotSet, client: ClientNumber) -> Vec<(String, Slot)> {
+    let candidates = (0..TRIES).map(|number| {
+        let tag = format!("c{client}-{number}");
+        let slot = key_slot(tag.as_bytes());
+        (tag, slot)
+    });
     candidates
-        .filter(|tag| slots.contains(key_slot(tag.as_bytes())))
+        .filter(|(_, slot)| slots.contains(*slot))
         .take(TAGS)
         .collect()
 }

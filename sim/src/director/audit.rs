@@ -7,7 +7,7 @@
 use std::net::SocketAddr;
 
 use indexmap::IndexMap;
-use redrill_node::{Reply, Word, write_digest};
+use redrill_node::{ReadBack, write_digest_of};
 use rustc_hash::FxBuildHasher;
 
 use crate::client::WrittenKey;
@@ -92,7 +92,7 @@ impl Reading {
         let mut asking = false;
         let mut silent = None;
         for _ in 0..=REDIRECTS {
-            let Some(reply) = ask(world, node, &key.key, asking) else {
+            let Some(answer) = ask(world, node, key, asking) else {
                 // Others may know of another owner.
                 silent = Some(node);
                 let other = (0..self.nodes).find(|&other| other != node && world.answers(other));
@@ -102,11 +102,11 @@ impl Reading {
                 (node, asking) = (other, false);
                 continue;
             };
-            let Reply::Error(text) = &reply else {
-                let found = bulk(&reply).map(|value| write_digest(&key.key, value));
-                return Outcome::Found(found, node);
+            let text = match answer {
+                Ok(found) => return Outcome::Found(found, node),
+                Err(text) => text,
             };
-            match Refusal::of(text, &self.addresses) {
+            match Refusal::of(&text, &self.addresses) {
                 Refusal::Moved(_, owner) if Some(owner) == silent => return Outcome::NotYet,
                 Refusal::Moved(slot, owner) => {
                     self.slots.set_master(slot, owner);
@@ -136,29 +136,23 @@ pub(super) fn each_once(keys: Vec<WrittenKey>, drawn: Keys) -> Vec<WrittenKey> {
     }
 }
 
-/// What a node answers to `GET`; `None` if it does not answer.
-fn ask(world: &dyn World, node: NodeNumber, key: &Word, asking: bool) -> Option<Reply> {
-    let mut reply = None;
+/// What a node answers to `GET`: the digest of what it found, or an error; `None` if it does not
+/// answer.
+fn ask(
+    world: &dyn World,
+    node: NodeNumber,
+    key: &WrittenKey,
+    asking: bool,
+) -> Option<Result<Option<u64>, String>> {
+    let mut answer = None;
     if world.answers(node) {
-        world.look(node, &mut |view| reply = view.read_back(key, asking));
+        world.look(node, &mut |view| {
+            answer = view.read_back(&key.key, asking).map(|told| match told {
+                ReadBack::Value(value) => Ok(Some(write_digest_of(key.digest, value))),
+                ReadBack::Nil => Ok(None),
+                ReadBack::Error(text) => Err(text),
+            });
+        });
     }
-    reply
-}
-
-fn bulk(reply: &Reply) -> Option<&[u8]> {
-    match reply {
-        Reply::Bulk(value) => Some(value),
-        Reply::Simple(_)
-        | Reply::Error(_)
-        | Reply::Integer(_)
-        | Reply::Verbatim(_)
-        | Reply::Nil
-        | Reply::NilArray
-        | Reply::Array(_)
-        | Reply::Map(_)
-        | Reply::Set(_)
-        | Reply::Double(_)
-        | Reply::Boolean(_)
-        | Reply::Push(_) => None,
-    }
+    answer
 }

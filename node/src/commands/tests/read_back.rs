@@ -1,5 +1,7 @@
 use super::*;
+use crate::reply::Reply;
 use crate::slot::key_slot;
+use crate::view::ReadBack;
 
 /// A client that has said nothing yet.
 const NEWCOMER: ClientId = ClientId(77);
@@ -29,8 +31,14 @@ impl Lone {
     /// As a person reads it; nothing if there is no answer.
     fn read_back(&self, key: &str, asking: bool) -> String {
         let key = Word::from(key.to_owned());
-        let reply = self.node.view().read_back(&key, asking);
-        reply.as_ref().map(shown).unwrap_or_default()
+        let Some(read_back) = self.node.view().read_back(&key, asking) else {
+            return String::new();
+        };
+        shown(&match read_back {
+            ReadBack::Value(value) => Reply::Bulk(value.clone()),
+            ReadBack::Nil => Reply::Nil,
+            ReadBack::Error(text) => Reply::Error(text.into()),
+        })
     }
 }
 
