@@ -167,7 +167,7 @@ impl ClusterState {
     pub(crate) fn draw_peers(
         &self,
         count: usize,
-        random: impl FnMut() -> u64,
+        random: impl FnMut() -> u32,
         drawn: &mut Vec<PeerIndex>,
     ) {
         self.buckets.draw(count, random, drawn);

@@ -338,7 +338,7 @@ fn tell_of_some(node: &mut Node, wanted: usize, section: &mut Vec<Entry>) {
     while section.len() < wanted && draws > 0 && fresh > 0 {
         let batch = (wanted - section.len()).min(draws).min(fresh);
         draws -= batch;
-        let random = || random.gossip.number();
+        let random = || random.gossip.word();
         cluster.draw_peers(batch, random, &mut scratch.drawn);
         for &index in &scratch.drawn {
             let peer = &cluster[index];
@@ -425,7 +425,7 @@ fn has_address(peer: &Peer) -> bool {
 fn ping_one_at_random(node: &mut Node) {
     let mut oldest: Option<(WallMillis, LinkId)> = None;
     let drawn = &mut node.scratch.drawn;
-    let random = || node.random.pings.number();
+    let random = || node.random.pings.word();
     node.cluster.draw_peers(RANDOM_PINGS, random, drawn);
     for &index in drawn.iter() {
         let peer = &node.cluster[index];

@@ -56,6 +56,10 @@ impl Stream {
         self.0.random()
     }
 
+    pub(crate) fn word(&mut self) -> u32 {
+        self.0.random()
+    }
+
     pub(crate) fn node_id(&mut self) -> NodeId {
         NodeId(self.0.random())
     }

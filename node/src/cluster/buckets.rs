@@ -11,14 +11,13 @@ pub(super) struct Buckets {
     seed: u64,
     /// Where each bucket begins among the places; at last, how many places there are.
     starts: Vec<u16>,
-    /// The places, those of a bucket in the order they were put in; at last, [`NONE`].
+    /// The same, without the empty buckets.
+    occupied: Vec<u16>,
+    /// The places, those of a bucket in the order they were put in.
     places: Vec<u16>,
     /// Some bits of the hash of each place's id.
     tags: Vec<u16>,
 }
-
-/// No place.
-const NONE: u16 = u16::MAX;
 
 /// A bucket, and the tag under which an id is in it.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +34,8 @@ impl Buckets {
         Self {
             seed,
             starts: vec![0; Self::INITIAL + 1],
-            places: vec![NONE],
+            occupied: vec![0],
+            places: Vec::new(),
             tags: Vec::new(),
         }
     }
@@ -63,6 +63,16 @@ impl Buckets {
         for start in &mut self.starts[bucket + 1..] {
             *start += 1;
         }
+        // Those that begin here are the buckets behind it.
+        let behind = self
+            .occupied
+            .partition_point(|&start| usize::from(start) < at);
+        for start in &mut self.occupied[behind..] {
+            *start += 1;
+        }
+        if self.inside(bucket).len() == 1 {
+            self.occupied.insert(behind, at as u16);
+        }
     }
 
     /// Takes a place out. Those behind it move up.
@@ -75,6 +85,15 @@ impl Buckets {
         self.tags.remove(at);
         for start in &mut self.starts[bucket + 1..] {
             *start -= 1;
+        }
+        let behind = self
+            .occupied
+            .partition_point(|&start| usize::from(start) <= at);
+        for start in &mut self.occupied[behind..] {
+            *start -= 1;
+        }
+        if self.inside(bucket).is_empty() {
+            self.occupied.remove(behind - 1);
         }
     }
 
@@ -97,7 +116,7 @@ impl Buckets {
             end += *start;
             *start = end;
         }
-        self.places = vec![NONE; held.len() + 1];
+        self.places = vec![0; held.len()];
         self.tags = vec![0; held.len()];
         for (key, place) in held.into_iter().rev() {
             self.starts[key.bucket] -= 1;
@@ -105,33 +124,29 @@ impl Buckets {
             self.places[at] = place;
             self.tags[at] = key.tag;
         }
+        self.occupied.clone_from(&self.starts);
+        self.occupied.dedup();
     }
 
-    /// Draws places by random numbers: a bucket that is not empty, then one of those in it
+    /// Draws a place by each random number: a bucket that is not empty, then one of those in it
     /// (`dictGetRandomKey`). There must be a place to draw.
     pub(super) fn draw(
         &self,
         count: usize,
-        mut random: impl FnMut() -> u64,
+        mut random: impl FnMut() -> u32,
         drawn: &mut Vec<PeerIndex>,
     ) {
+        let buckets = self.occupied.len() as u64 - 1;
         drawn.clear();
-        drawn.resize(count + 1, PeerIndex(NONE));
-        let mask = self.size() - 1;
-        // Every third bucket is empty, and which cannot be foretold: what was drawn of it, its
-        // neighbour's first place, is overwritten by the next draw, instead of being branched
-        // around.
-        let mut step = 0;
-        while step < count {
-            let number = random();
-            let bucket = number as usize & mask;
-            let (start, end) = (self.starts[bucket], self.starts[bucket + 1]);
-            let inside = end - start;
-            let nth = ((number >> 32) * u64::from(inside)) >> 32;
-            drawn[step] = PeerIndex(self.places[usize::from(start) + nth as usize]);
-            step += usize::from(inside > 0);
-        }
-        drawn.truncate(count);
+        drawn.extend((0..count).map(|_| {
+            // The whole part of the product draws the bucket, the rest one of those in it.
+            let product = u64::from(random()) * buckets;
+            let (bucket, rest) = ((product >> 32) as usize, product & 0xffff_ffff);
+            let start = self.occupied[bucket];
+            let inside = self.occupied[bucket + 1] - start;
+            let nth = (rest * u64::from(inside)) >> 32;
+            PeerIndex(self.places[usize::from(start) + nth as usize])
+        }));
     }
 
     /// Number of buckets, a power of two.
@@ -214,10 +229,13 @@ mod tests {
                 }
                 let count = names.0.iter().flatten().count();
                 prop_assert_eq!(buckets.count(), count);
+                let mut occupied = buckets.starts.clone();
+                occupied.dedup();
+                prop_assert_eq!(&buckets.occupied, &occupied);
                 if count > 0 {
                     let mut next = u64::from(number);
                     let mut drawn = Vec::new();
-                    buckets.draw(5, || { next += 0x1_0000_0001; fold(next) }, &mut drawn);
+                    buckets.draw(5, || { next += 1; fold(next) as u32 }, &mut drawn);
                     prop_assert_eq!(drawn.len(), 5);
                     for drawn in drawn {
                         prop_assert!(names.0[usize::from(drawn.0)].is_some());
@@ -237,6 +255,7 @@ mod tests {
                 filled.insert(id, place);
             }
             prop_assert_eq!(doubled.starts, filled.starts);
+            prop_assert_eq!(doubled.occupied, filled.occupied);
             prop_assert_eq!(doubled.places, filled.places);
             prop_assert_eq!(doubled.tags, filled.tags);
         }
@@ -254,7 +273,7 @@ mod tests {
         let mut drawn = Vec::new();
         let random = || {
             next += 1;
-            fold(next)
+            fold(next) as u32
         };
         buckets.draw(2000, random, &mut drawn);
         for place in drawn {
