@@ -150,7 +150,8 @@ pub const fn scale(word: u64, bound: u64) -> u64 {
 /// The number from 0 up to, without, 1 that 64 random bits stand for.
 #[must_use]
 pub const fn unit(word: u64) -> f64 {
-    (word >> 11) as f64 / (1_u64 << 53) as f64
+    // As a signed number, which processors convert in one step.
+    (word >> 11) as i64 as f64 / (1_u64 << 53) as f64
 }
 
 /// Spreads a change of any bit over all bits (the finalizer of MurmurHash3, variant 13).

@@ -39,12 +39,12 @@ impl Distribution {
     #[must_use]
     pub fn at(&self, word: u64) -> u64 {
         let place = unit(word) * (self.quantiles_us.len() - 1) as f64;
-        let piece = place as usize;
+        let piece = place as i64 as usize;
         let low = self.quantiles_us[piece];
         let high = self.quantiles_us.get(piece + 1).copied().unwrap_or(low);
         let time_us = low + (high - low) * (place - piece as f64);
         // Rounds, without the function call that `round` is on many machines.
-        ((time_us + 0.5) as u64).max(1)
+        ((time_us + 0.5) as i64).max(1) as u64
     }
 }
 

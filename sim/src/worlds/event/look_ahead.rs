@@ -72,12 +72,12 @@ impl Kernel {
     }
 
     /// The end of a turn writes on these connections.
-    pub(super) fn prepare_writes(&self, node: NodeNumber) {
-        let host = &self.hosts[usize::from(node)];
-        if host.held.len() < 2 {
+    pub(super) fn prepare_writes(&self, node: NodeNumber, actions: &[Action]) {
+        if actions.len() < 2 || self.connections.len() < CACHED_CONNECTIONS {
             return;
         }
-        let links = || host.held.iter().filter_map(written_link);
+        let host = &self.hosts[usize::from(node)];
+        let links = || actions.iter().filter_map(written_link);
         for link in links() {
             host.links.prefetch(link.0);
         }

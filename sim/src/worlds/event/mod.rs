@@ -5,6 +5,7 @@
 //! are those of `redrill_server`: what is readable, then timers, then the end of the turn.
 
 mod alarms;
+mod carry_out;
 mod connections;
 mod data;
 mod exchange;

@@ -1,15 +1,12 @@
 //! The turns of a node's event loop, in Redis's order: every readable descriptor, then the timers,
 //! then the end of the turn.
 
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::net::SocketAddr;
 
-use redrill_node::{
-    Action, ClientId, FromMaster, FullResync, Input, LinkFailure, LinkId, ToMaster, ToReplica,
-};
+use redrill_node::{Action, ClientId, FromMaster, FullResync, Input, LinkFailure, LinkId};
 
 use super::host::{Descriptor, LoopState};
-use super::kernel::{Event, Kernel, State};
+use super::kernel::{Event, Kernel};
 use super::table::{End, Port, WireIndex};
 use super::wire::{Found, Parcel};
 use crate::scenario::StallKind;
@@ -22,8 +19,23 @@ const CLIENT_READ_BYTES: u64 = 16 << 10;
 /// What Redis accepts of a listening socket in one go (`MAX_ACCEPTS_PER_CALL`).
 const MOST_ACCEPTED: usize = 1000;
 
+/// The port clients seem to come from.
+const EPHEMERAL_PORT: u16 = 40_000;
+
 /// The poll's time-out is in whole milliseconds.
 const POLL_GRAIN_US: u64 = 1000;
+
+const fn is_fact(action: &Action) -> bool {
+    matches!(action, Action::Note(_))
+}
+
+/// Whether an action may wait until its turn comes.
+const fn can_be_held(action: &Action) -> bool {
+    !matches!(
+        action,
+        Action::Note(_) | Action::Sleep { .. } | Action::Exchange(_)
+    )
+}
 
 /// Whether a turn goes on.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -158,21 +170,60 @@ impl Kernel {
     }
 
     pub(super) fn end_turn(&mut self, node: NodeNumber) {
-        self.input(node, Input::TurnEnd);
-        self.carry_out(node);
+        let mut actions = self.handle(node, Input::TurnEnd);
+        let facts_at = actions.iter().position(is_fact).unwrap_or(actions.len());
+        let (wanted, facts) = actions.split_at(facts_at);
+        let nothing_waits = self.hosts[usize::from(node)].held.is_empty();
+        if !(nothing_waits && wanted.iter().all(can_be_held) && facts.iter().all(is_fact)) {
+            self.sort(node, actions);
+            self.carry_out(node);
+            return;
+        }
+        // What the node wants is done as it comes.
+        self.report(node, actions.drain(facts_at..));
+        self.prepare_writes(node, &actions);
+        let mut written = std::mem::take(&mut self.written);
+        let mut waits = false;
+        for action in actions.drain(..) {
+            if waits {
+                self.hosts[usize::from(node)].held.push_back(action);
+            } else {
+                waits = self.do_now(node, action, &mut written) == Flow::Sleeps;
+            }
+        }
+        self.actions = actions;
+        self.end_carrying_out(node, written);
     }
 
     /// Gives a node an input. Its facts are reported; the rest of its actions is held until the
     /// turn ends.
     pub(super) fn input(&mut self, node: NodeNumber, input: Input) -> Flow {
+        let actions = self.handle(node, input);
+        self.sort(node, actions)
+    }
+
+    /// Gives a node an input. What it wants comes in the buffer that [`Self::sort`] takes back.
+    fn handle(&mut self, node: NodeNumber, input: Input) -> Vec<Action> {
         let now = self.clock(node);
+        let mut actions = std::mem::take(&mut self.actions);
+        if let Some(process) = &mut self.hosts[usize::from(node)].node {
+            process.handle(now, input, &mut actions);
+        }
+        actions
+    }
+
+    fn report(&self, node: NodeNumber, facts: impl Iterator<Item = Action>) {
+        let mut recorder = self.recorder.borrow_mut();
+        for action in facts {
+            if let Action::Note(fact) = action {
+                recorder.fact(self.now_us, node, fact);
+            }
+        }
+    }
+
+    fn sort(&mut self, node: NodeNumber, mut actions: Vec<Action>) -> Flow {
         let now_us = self.now_us;
         let host = &mut self.hosts[usize::from(node)];
-        let Some(process) = &mut host.node else {
-            return Flow::GoesOn;
-        };
-        let mut actions = std::mem::take(&mut self.actions);
-        process.handle(now, input, &mut actions);
         let mut flow = Flow::GoesOn;
         let mut exchange = None;
         for action in actions.drain(..) {
@@ -216,82 +267,8 @@ impl Kernel {
         flow
     }
 
-    /// Does what was held until the end of the turn, then polls again. A slow disk holds up what
-    /// comes after it.
-    fn carry_out(&mut self, node: NodeNumber) {
-        self.prepare_writes(node);
-        let mut written = std::mem::take(&mut self.written);
-        while let Some(action) = self.hosts[usize::from(node)].held.pop_front() {
-            match action {
-                Action::Persist { state, sync } => {
-                    let now_us = self.now_us;
-                    let disk = &mut self.disks[usize::from(node)];
-                    disk.written = State::Whole(Arc::from(state));
-                    disk.syncing = sync;
-                    let took_us = if sync {
-                        disk.times.sync_time_us(now_us)
-                    } else {
-                        0
-                    };
-                    if took_us > 0 {
-                        let until_us = self.now_us + took_us;
-                        self.hosts[usize::from(node)].loop_state = LoopState::Syncing { until_us };
-                        self.queue.push(until_us, Event::Resume(node));
-                        break;
-                    }
-                    self.saved(node);
-                }
-                action @ (Action::Append { .. }
-                | Action::Rewrite(_)
-                | Action::Save(_)
-                | Action::StopAppending) => {
-                    if !self.use_disk(node, action) {
-                        break;
-                    }
-                }
-                action @ (Action::ConnectLink { .. }
-                | Action::SendBus { .. }
-                | Action::CloseLink { .. }
-                | Action::Reply { .. }
-                | Action::CloseClient { .. }
-                | Action::ConnectMaster { .. }
-                | Action::ToMaster(_)
-                | Action::CloseMaster
-                | Action::ToReplica { .. }
-                | Action::Log { .. }
-                | Action::Exit
-                | Action::Note(_)
-                | Action::RewriteConfig { .. }
-                | Action::Exchange(_)
-                | Action::Sleep { .. }) => self.send(node, action, &mut written),
-            }
-        }
-        for (wire, side) in written.drain(..) {
-            self.flush(wire, side);
-        }
-        self.written = written;
-        if self.may_turn(node) {
-            self.poll(node);
-        }
-    }
-
-    fn saved(&mut self, node: NodeNumber) {
-        let disk = &mut self.disks[usize::from(node)];
-        let State::Whole(state) = &disk.written else {
-            return;
-        };
-        let (current_epoch, last_vote_epoch) = (state.current_epoch, state.last_vote_epoch);
-        let synced = disk.syncing;
-        if synced {
-            disk.durable.clone_from(&disk.written);
-        }
-        let mut recorder = self.recorder.borrow_mut();
-        recorder.state_saving(node, current_epoch, last_vote_epoch);
-        recorder.state_saved(self.now_us, node, synced);
-    }
-
     /// Waits for a descriptor or the next timer.
-    fn poll(&mut self, node: NodeNumber) {
+    pub(super) fn poll(&mut self, node: NodeNumber) {
         let now_us = self.now_us;
         let host = &mut self.hosts[usize::from(node)];
         if !host.ready.is_empty() {
@@ -509,112 +486,5 @@ impl Kernel {
             }
             End::Nobody | End::Exchange(_) | End::Client(..) | End::Operator(_) => Flow::GoesOn,
         }
-    }
-}
-
-/// The port clients seem to come from.
-const EPHEMERAL_PORT: u16 = 40_000;
-
-/// What a turn sends.
-impl Kernel {
-    fn send(&mut self, node: NodeNumber, action: Action, written: &mut Vec<(WireIndex, Side)>) {
-        let host = &mut self.hosts[usize::from(node)];
-        match action {
-            Action::SendBus { link, message } => {
-                let to = host.links.get(link.0).copied();
-                self.put(to, Parcel::Bus(message), written);
-            }
-            Action::Reply { client, reply, .. } => {
-                let to = host.clients.get(client.0).copied();
-                self.put(to, Parcel::Reply(reply), written);
-            }
-            Action::ToMaster(ToMaster::Command(command)) => {
-                let to = host.master;
-                self.put(to, Parcel::Command(command), written);
-            }
-            Action::ToReplica { client, what } => {
-                let to = host.clients.get(client.0).copied();
-                let parcel = match what {
-                    ToReplica::FullResync(resync) => Parcel::FullResync(resync),
-                    // A parcel is told from what follows it.
-                    ToReplica::Release => return,
-                    ToReplica::Continue { id } => Parcel::Continue(id),
-                    ToReplica::Stream(command) => Parcel::Stream(command),
-                };
-                self.put(to, parcel, written);
-            }
-            Action::ConnectLink { link, to } => self.connect_link(node, link, to),
-            Action::CloseLink { link } => {
-                if let Some((wire, side)) = host.links.remove(link.0) {
-                    self.flush(wire, side);
-                    self.close(wire, side);
-                }
-            }
-            Action::CloseClient { client } => {
-                if let Some((wire, side)) = host.clients.remove(client.0) {
-                    self.flush(wire, side);
-                    self.close(wire, side);
-                }
-            }
-            Action::ConnectMaster { to } => {
-                if let Some((wire, side)) = host.master.take() {
-                    self.close(wire, side);
-                }
-                if let Some((master, port)) = self.find(to) {
-                    let wire = self.dial(node, master, port, End::Master(node), true);
-                    self.hosts[usize::from(node)].master = Some((wire, Side::Opener));
-                }
-            }
-            Action::CloseMaster => {
-                if let Some((wire, side)) = host.master.take() {
-                    self.close(wire, side);
-                }
-            }
-            Action::Note(fact) => self.recorder.borrow_mut().fact(self.now_us, node, fact),
-            // These were dealt with where they came up.
-            Action::Persist { .. } | Action::Sleep { .. } | Action::Exchange(_) => {}
-            // The first four went to the disk; a world keeps no log and ends processes itself.
-            Action::Append { .. }
-            | Action::Rewrite(_)
-            | Action::Save(_)
-            | Action::StopAppending
-            | Action::Log { .. }
-            | Action::RewriteConfig { .. }
-            | Action::Exit => {}
-        }
-    }
-
-    fn put(
-        &mut self,
-        to: Option<(WireIndex, Side)>,
-        parcel: Parcel,
-        written: &mut Vec<(WireIndex, Side)>,
-    ) {
-        let Some((wire, side)) = to else { return };
-        self.write(wire, side, parcel);
-        if written.last() != Some(&(wire, side)) {
-            written.push((wire, side));
-        }
-    }
-
-    fn connect_link(&mut self, node: NodeNumber, link: LinkId, to: SocketAddr) {
-        match self.find(to) {
-            Some((peer, port)) => {
-                let wire = self.dial(node, peer, port, End::Link(node, link), false);
-                self.hosts[usize::from(node)]
-                    .links
-                    .insert(link.0, (wire, Side::Opener));
-            }
-            None => self.note_ready(node, Descriptor::NoRoute(link)),
-        }
-    }
-
-    pub(super) fn find(&self, address: SocketAddr) -> Option<(NodeNumber, Port)> {
-        let known = self.addresses.get(&address);
-        known.copied()
-    }
-
-    fn ip_of(&self, host: u16) -> IpAddr {
-        self.ips[usize::from(host)]
     }
 }
