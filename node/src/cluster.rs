@@ -11,7 +11,7 @@ use crate::attention::Attention;
 use crate::directory::{Directory, Identity, Name};
 use crate::ids::{LinkId, NodeId};
 use crate::message::{Address, MessageKind};
-use crate::prefetch::prefetch_in;
+use crate::prefetch::{prefetch_in, prefetch_row};
 use crate::slot::{SLOT_COUNT, Slot, SlotRange, SlotSet};
 use crate::time::WallMillis;
 use buckets::Buckets;
@@ -191,6 +191,25 @@ impl ClusterState {
             if let Some(link) = self.get(index).and_then(Peer::link) {
                 self.prefetch_link(link);
             }
+        }
+    }
+
+    /// Has the rest of those that have no link come into the processor's cache.
+    pub(crate) fn prefetch_unlinked(&self, drawn: &[PeerIndex]) {
+        for &index in drawn {
+            if self.get(index).is_some_and(|peer| !peer.is_linked()) {
+                self.prefetch_details(index);
+            }
+        }
+    }
+
+    /// Has the tables that a ping goes through come into the processor's cache. In a small cluster
+    /// they are there.
+    pub(crate) fn prefetch_tables(&self) {
+        const STAY_CACHED: usize = 200;
+        if self.peers.len() > STAY_CACHED {
+            self.buckets.prefetch();
+            prefetch_row(&self.places);
         }
     }
 

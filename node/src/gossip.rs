@@ -340,6 +340,9 @@ fn tell_of_some(node: &mut Node, wanted: usize, section: &mut Vec<Entry>) {
         draws -= batch;
         let random = || random.gossip.word();
         cluster.draw_peers(batch, random, &mut scratch.drawn);
+        if !all_linked {
+            cluster.prefetch_unlinked(&scratch.drawn);
+        }
         for &index in &scratch.drawn {
             let peer = &cluster[index];
             if index == MYSELF || peer.is_timed_out() {

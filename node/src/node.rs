@@ -250,6 +250,11 @@ impl Node {
         self.cluster.prefetch_link(link);
     }
 
+    /// Has the tables that pings are made of come into the processor's cache.
+    pub fn prefetch_tables(&self) {
+        self.cluster.prefetch_tables();
+    }
+
     /// The same of what it touches next. Reads what [`Self::prefetch_link`] asked for.
     pub fn prefetch_peer(&self, link: LinkId) {
         if let Some(peer) = self.cluster.link(link).and_then(|link| link.peer) {

@@ -3,6 +3,7 @@
 
 use super::PeerIndex;
 use crate::ids::NodeId;
+use crate::prefetch::prefetch_row;
 
 /// Places of the node table by node id, in buckets. The buckets stand in one row, because a large
 /// cluster draws from them all the time and nearly every one is small or empty.
@@ -147,6 +148,12 @@ impl Buckets {
             let nth = (rest * u64::from(inside)) >> 32;
             PeerIndex(self.places[usize::from(start) + nth as usize])
         }));
+    }
+
+    /// Has what draws look at come into the processor's cache.
+    pub(super) fn prefetch(&self) {
+        prefetch_row(&self.occupied);
+        prefetch_row(&self.places);
     }
 
     /// Number of buckets, a power of two.

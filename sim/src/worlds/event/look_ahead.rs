@@ -32,12 +32,16 @@ impl Kernel {
     fn prepare(&self, next: &Event) {
         match *next {
             Event::Connection(wire, Notice::Moves) => self.prepare_arrival(wire),
+            Event::Timer(node) => {
+                if let Some(process) = &self.hosts[usize::from(node)].node {
+                    process.prefetch_tables();
+                }
+            }
             Event::Connection(
                 _,
                 Notice::Syn | Notice::SynAgain | Notice::Up(_) | Notice::Refused,
             )
             | Event::Turn(_)
-            | Event::Timer(_)
             | Event::Resume(_)
             | Event::Disk(_)
             | Event::Impatient(..) => {}
@@ -61,6 +65,7 @@ impl Kernel {
         host.links.prefetch(link.0);
         if let Some(process) = &host.node {
             process.prefetch_link(link);
+            process.prefetch_tables();
         }
     }
 
