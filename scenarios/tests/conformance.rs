@@ -196,8 +196,19 @@ fn is_left_out(drill: &Drill) -> bool {
     !scenario.weather.is_calm() || scenario.cluster.nodes.len() > 12
 }
 
+/// How facts are compared that happen in every run of the event world, or in none.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Certainty {
+    /// They are taken for certain: a single run of the turmoil world that differs is worth a second
+    /// look.
+    Believed,
+    /// What happens in 19 runs of 20 happens in each of a dozen as often as not: only what chance
+    /// does not explain is a difference.
+    Tested,
+}
+
 /// What differs between the worlds more than chance and their grain explain.
-fn differences(event: &Shown, turmoil: &Shown) -> Vec<String> {
+fn differences(event: &Shown, turmoil: &Shown, certainty: Certainty) -> Vec<String> {
     let mut differences = Vec::new();
     for (seed, hit) in &turmoil.hit {
         if event.hit.get(seed).is_some_and(|other| other != hit) {
@@ -210,9 +221,8 @@ fn differences(event: &Shown, turmoil: &Shown) -> Vec<String> {
     let all: BTreeSet<&String> = event.facts.keys().chain(turmoil.facts.keys()).collect();
     for fact in all {
         let (one, other) = (event.with(fact), turmoil.with(fact));
-        // What always or never happens in one world does so in the other.
         let is_certain = one.0 == 0 || one.0 == one.1;
-        let same = match is_certain {
+        let same = match is_certain && certainty == Certainty::Believed {
             true => one.0 * other.1 == other.0 * one.1,
             false => fisher_exact(one, other) >= REJECTED_BELOW,
         };
@@ -283,14 +293,14 @@ fn seeds(first: u64, usual: u64) -> Range<u64> {
 
 #[test]
 fn both_worlds_show_the_same_facts() {
-    let (differences, table) = compare(0, 1);
+    let (differences, table) = compare(0, 1, Certainty::Believed);
     println!("{table}");
     if differences.is_empty() {
         return;
     }
     // With so many tests one is wrong now and then. What differs does so again, in more and other
     // runs.
-    let (again, table) = compare(500, 2);
+    let (again, table) = compare(500, 2, Certainty::Tested);
     println!("{table}");
     assert!(
         again.is_empty(),
@@ -300,7 +310,7 @@ fn both_worlds_show_the_same_facts() {
 
 /// What differs between the worlds, and the table of all times. The seeds begin at this one of each
 /// drill's, and there are so many times the usual number.
-fn compare(skipped: u64, times_usual: u64) -> (Vec<String>, String) {
+fn compare(skipped: u64, times_usual: u64, certainty: Certainty) -> (Vec<String>, String) {
     let mut table =
         "| drill | phase | event | turmoil | | KS p |\n|---|---|---|---|---|---|\n".to_owned();
     let mut all = Vec::new();
@@ -314,7 +324,7 @@ fn compare(skipped: u64, times_usual: u64) -> (Vec<String>, String) {
         let shown = |world, usual: u64| Shown::of(&drill, world, seeds(first, usual * times_usual));
         let event = shown(WorldKind::Event, EVENT_SEEDS);
         let turmoil = shown(WorldKind::Turmoil, TURMOIL_SEEDS);
-        for difference in differences(&event, &turmoil) {
+        for difference in differences(&event, &turmoil, certainty) {
             all.push(format!("{name}: {difference}"));
         }
         for (phase, times) in &event.phases {
