@@ -1,8 +1,9 @@
 //! What a client does: which keys, which values.
 
+use indexmap::IndexSet;
 use rand_distr::{Distribution, Zipf};
-use redrill_node::Word;
-use redrill_node::{CommandLine, Slot, SlotSet, key_digest, key_slot, write_digest_of};
+use redrill_node::{CommandLine, Slot, SlotSet, Word, key_digest, key_slot, write_digest_of};
+use rustc_hash::FxBuildHasher;
 
 use super::{Setup, WrittenKey};
 use crate::rng::{Purpose, Stream};
@@ -36,19 +37,29 @@ pub(super) struct Load {
     text: Vec<u8>,
 }
 
-/// Some of the places from 0 on, a bit each.
+/// Some of the places from 0 on: a bit each in the first pages, which is all there is of most key
+/// spaces, and one by one beyond them.
 #[derive(Debug, Default)]
-struct Places(Vec<u64>);
+struct Places {
+    near: Vec<u64>,
+    far: IndexSet<u64, FxBuildHasher>,
+}
 
 impl Places {
+    /// The bits of as many places take two megabytes.
+    const NEAR: u64 = 1 << 24;
+
     /// Adds a place; false if it is among them.
     fn insert(&mut self, place: u64) -> bool {
-        let (word, bit) = ((place / 64) as usize, 1 << (place % 64));
-        if self.0.len() <= word {
-            self.0.resize(word + 1, 0);
+        if place >= Self::NEAR {
+            return self.far.insert(place);
         }
-        let is_new = self.0[word] & bit == 0;
-        self.0[word] |= bit;
+        let (word, bit) = ((place / 64) as usize, 1 << (place % 64));
+        if self.near.len() <= word {
+            self.near.resize(word + 1, 0);
+        }
+        let is_new = self.near[word] & bit == 0;
+        self.near[word] |= bit;
         is_new
     }
 }
@@ -252,4 +263,28 @@ fn tags_in(slots: &SlotSet, client: ClientNumber) -> Vec<(String, Slot)> {
         .filter(|(_, slot)| slots.contains(*slot))
         .take(TAGS)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_place_is_new_once_near_or_far(
+            places in prop::collection::vec(
+                prop_oneof![0..200_u64, Places::NEAR - 2..Places::NEAR + 2, 0..u64::from(u32::MAX)],
+                0..60,
+            ),
+        ) {
+            let (mut known, mut model) = (Places::default(), BTreeSet::new());
+            for place in places {
+                prop_assert_eq!(known.insert(place), model.insert(place));
+            }
+        }
+    }
 }
