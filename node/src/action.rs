@@ -83,27 +83,8 @@ pub enum Action {
         /// What to send.
         what: ToReplica,
     },
-    /// Write commands to the append-only file, after whatever could not be written before. It
-    /// stands before the replies of its turn: with [`AppendSync::Wait`] it is a barrier as
-    /// [`Action::Persist`] is.
-    Append {
-        /// The commands, in the order in which they took effect. There may be none: then what was
-        /// written before is to be synced, or what was kept is tried again.
-        commands: Vec<CommandLine>,
-        /// How durable they have to be.
-        sync: AppendSync,
-    },
-    /// Begin a rewrite of the append-only file: what is appended from here on goes to a new
-    /// increment, and the snapshot becomes the base before it. Answered by
-    /// [`FromDisk::RewriteBegan`](crate::FromDisk::RewriteBegan), at once, and
-    /// [`FromDisk::Rewritten`](crate::FromDisk::Rewritten). A rewrite that goes on is given up.
-    Rewrite(Box<Rewrite>),
-    /// Write a snapshot to `dbfilename`, by renaming. Answered by
-    /// [`FromDisk::Saved`](crate::FromDisk::Saved): at once if not beside the event loop. A save
-    /// that goes on is given up.
-    Save(Box<Save>),
-    /// Sync and close the append-only file, and give up a rewrite that goes on.
-    StopAppending,
+    /// Write data.
+    ToDisk(ToDisk),
     /// Write a line to the log. It stands for nothing that a [`Fact`] does.
     Log {
         /// How loud.
@@ -129,6 +110,32 @@ pub enum Action {
 pub enum ToMaster {
     /// A handshake command or `REPLCONF ACK`.
     Command(CommandLine),
+}
+
+/// What is to be done with the files that hold data.
+#[derive(Clone, PartialEq, Debug)]
+pub enum ToDisk {
+    /// Write commands to the append-only file, after whatever could not be written before. It
+    /// stands before the replies of its turn: with [`AppendSync::Wait`] it is a barrier as
+    /// [`Action::Persist`] is.
+    Append {
+        /// The commands, in the order in which they took effect. There may be none: then what was
+        /// written before is to be synced, or what was kept is tried again.
+        commands: Vec<CommandLine>,
+        /// How durable they have to be.
+        sync: AppendSync,
+    },
+    /// Begin a rewrite of the append-only file: what is appended from here on goes to a new
+    /// increment, and the snapshot becomes the base before it. Answered by
+    /// [`FromDisk::RewriteBegan`](crate::FromDisk::RewriteBegan), at once, and
+    /// [`FromDisk::Rewritten`](crate::FromDisk::Rewritten). A rewrite that goes on is given up.
+    Rewrite(Box<Rewrite>),
+    /// Write a snapshot to `dbfilename`, by renaming. Answered by
+    /// [`FromDisk::Saved`](crate::FromDisk::Saved): at once if not beside the event loop. A save
+    /// that goes on is given up.
+    Save(Box<Save>),
+    /// Sync and close the append-only file, and give up a rewrite that goes on.
+    StopAppending,
 }
 
 /// What ends a snapshot of unknown length, 40 characters.

@@ -48,7 +48,7 @@ mod view;
 pub mod wire;
 mod word;
 
-pub use action::{Action, FullResync, SnapshotMark, ToMaster, ToReplica};
+pub use action::{Action, FullResync, SnapshotMark, ToDisk, ToMaster, ToReplica};
 pub use cluster::{ClusterState, Link, MYSELF, Peer, PeerIndex, Report};
 pub use config::{
     AppendFsync, Change, ClientClass, Config, ConfigFileError, Directive, DirectiveError,

@@ -1,13 +1,13 @@
 //! Persistence: what goes to the append-only file, snapshots to disk, and what a start reads.
 //!
-//! The node decides, the shell does: [`Action::Append`] and its like go out in order with all
+//! The node decides, the shell does: [`ToDisk`] goes out in order with all
 //! other actions, and what became of them comes back as [`FromDisk`]. The shell keeps files,
 //! the node counts.
 
 pub(crate) mod jobs;
 mod load;
 
-use crate::action::Action;
+use crate::action::{Action, ToDisk};
 use crate::config::{AppendFsync, Config, Setting};
 use crate::input::CommandLine;
 use crate::log_words::LogLevel;
@@ -225,10 +225,8 @@ fn flush(node: &mut Node, force: bool) -> Option<Action> {
     let bytes = std::mem::take(&mut aof.buffered_bytes);
     aof.size_bytes += bytes;
     aof.increment_bytes += bytes;
-    Some(Action::Append {
-        commands: std::mem::take(&mut aof.buffer),
-        sync,
-    })
+    let commands = std::mem::take(&mut aof.buffer);
+    Some(Action::ToDisk(ToDisk::Append { commands, sync }))
 }
 
 const DISK_IS_BUSY: &str = "Asynchronous AOF fsync is taking too long (disk is busy?). Writing the \

@@ -2,7 +2,7 @@
 //! file and at the end.
 
 use super::{AofState, flag, flush, log, number};
-use crate::action::Action;
+use crate::action::{Action, ToDisk};
 use crate::clients;
 use crate::config::SavePoint;
 use crate::ids::{ClientId, ReplicationId};
@@ -52,7 +52,7 @@ pub struct Rewrite {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum FromDisk {
     /// What was to be appended could not be written. The shell keeps it and writes it first with
-    /// the next [`Action::Append`].
+    /// the next [`ToDisk::Append`].
     AppendFailed(Box<str>),
     /// What had been kept is written.
     AppendRecovered,
@@ -381,7 +381,7 @@ fn save(node: &mut Node, beside: bool) {
         used_memory_bytes: node.store.used_bytes() as u64,
         beside,
     };
-    node.immediate(Action::Save(Box::new(save)));
+    node.immediate(Action::ToDisk(ToDisk::Save(Box::new(save))));
 }
 
 /// Begins a rewrite (`rewriteAppendOnlyFileBackground`).
@@ -404,7 +404,7 @@ fn rewrite(node: &mut Node) {
         first: node.persistence.aof.state == AofState::WaitsForRewrite,
     };
     node.persistence.aof.increment_bytes = 0;
-    node.immediate(Action::Rewrite(Box::new(rewrite)));
+    node.immediate(Action::ToDisk(ToDisk::Rewrite(Box::new(rewrite))));
 }
 
 /// `CONFIG SET appendonly` (`startAppendOnly`, `stopAppendOnly`). Called after the configuration
@@ -436,7 +436,7 @@ fn stop(node: &mut Node) {
     if let Some(append) = flush(node, true) {
         node.immediate(append);
     }
-    node.immediate(Action::StopAppending);
+    node.immediate(Action::ToDisk(ToDisk::StopAppending));
     let persistence = &mut node.persistence;
     persistence.aof = super::AppendOnly {
         needs_select: true,
@@ -609,7 +609,7 @@ pub(crate) fn shutdown(node: &mut Node, how: Shutdown) {
         if let Some(append) = flush(node, true) {
             node.immediate(append);
         }
-        node.immediate(Action::StopAppending);
+        node.immediate(Action::ToDisk(ToDisk::StopAppending));
     }
     let wanted = how.save.unwrap_or(!node.config.save.is_empty());
     if wanted {

@@ -364,10 +364,7 @@ impl Cluster {
     fn carry_out(&mut self, host: usize, actions: Vec<Action>) {
         for action in actions {
             match action {
-                Action::Append { .. }
-                | Action::Rewrite(_)
-                | Action::Save(_)
-                | Action::StopAppending
+                Action::ToDisk(_)
                 | Action::Log { .. }
                 | Action::RewriteConfig { .. }
                 | Action::Exit

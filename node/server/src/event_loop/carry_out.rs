@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use bytes::BytesMut;
 use redrill_node::wire::{bus, resp};
 use redrill_node::{
-    Action, ClientId, ConfigRewrite, FullResync, Input, LinkId, Message, StateFile, ToMaster,
-    ToReplica,
+    Action, ClientId, ConfigRewrite, FullResync, Input, LinkId, Message, StateFile, ToDisk,
+    ToMaster, ToReplica,
 };
 
 use super::descriptors::Kind;
@@ -62,10 +62,7 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
             }),
             Action::CloseMaster => self.close_owned(Owner::Master),
             Action::ToReplica { client, what } => self.send_to_replica(client, &what),
-            Action::Append { commands, sync } => self.append(&commands, sync).await?,
-            Action::Rewrite(rewrite) => self.rewrite(*rewrite),
-            Action::Save(save) => self.save(*save).await?,
-            Action::StopAppending => self.stop_appending().await?,
+            Action::ToDisk(what) => self.use_disk(what).await?,
             Action::Exit => self.exits = true,
             Action::Note(fact) => self.observer.fact(self.clock.now(), fact),
             Action::Log { level, line } => self.observer.log(self.clock.now(), level, &line),
@@ -93,6 +90,18 @@ impl<N: Network, C: Clock, D: Disk, O: Observer> EventLoop<N, C, D, O> {
             }
             Some(Err(error)) => Err(Stop::Failed(ServeError::SaveState(error))),
             None => Err(Stop::Killed),
+        }
+    }
+
+    async fn use_disk(&mut self, what: ToDisk) -> Result<(), Stop> {
+        match what {
+            ToDisk::Append { commands, sync } => self.append(&commands, sync).await,
+            ToDisk::Rewrite(rewrite) => {
+                self.rewrite(*rewrite);
+                Ok(())
+            }
+            ToDisk::Save(save) => self.save(*save).await,
+            ToDisk::StopAppending => self.stop_appending().await,
         }
     }
 

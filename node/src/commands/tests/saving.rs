@@ -1,6 +1,7 @@
 //! What is appended, saved and refused.
 
 use super::*;
+use crate::action::ToDisk;
 use crate::config::{AppendFsync, SavePoint};
 use crate::persistence::{AppendSync, FromDisk, LoadedFrom};
 use crate::store::Value;
@@ -19,7 +20,9 @@ fn appending(appendfsync: AppendFsync) -> Lone {
 /// What was appended since the turn began, and how durably.
 fn appended(lone: &Lone) -> Vec<(Vec<String>, AppendSync)> {
     let action = |action: &Action| match action {
-        Action::Append { commands, sync } => Some((commands.iter().map(line_of).collect(), *sync)),
+        Action::ToDisk(ToDisk::Append { commands, sync }) => {
+            Some((commands.iter().map(line_of).collect(), *sync))
+        }
         _ => None,
     };
     lone.actions.iter().filter_map(action).collect()
@@ -40,7 +43,7 @@ fn with_always_a_write_is_synced_before_it_is_acknowledged() {
     let first = lines(&["SELECT 0", "SET a 1"]);
     assert_eq!(appended(&lone), [(first, AppendSync::Wait)]);
     let place = |wanted: fn(&Action) -> bool| lone.actions.iter().position(wanted);
-    let synced = place(|action| matches!(action, Action::Append { .. }));
+    let synced = place(|action| matches!(action, Action::ToDisk(ToDisk::Append { .. })));
     let answered = place(|action| matches!(action, Action::Reply { .. }));
     assert!(synced.is_some() && synced < answered);
     lone.ask("SET b 2 EX 10");
@@ -141,7 +144,8 @@ fn a_save_point_that_is_reached_saves() {
         ..Config::default()
     });
     let saves = |lone: &Lone| {
-        let is_save = |action: &&Action| matches!(action, Action::Save(save) if save.beside);
+        let is_save =
+            |action: &&Action| matches!(action, Action::ToDisk(ToDisk::Save(save)) if save.beside);
         lone.actions.iter().filter(is_save).count()
     };
     lone.ask("SET a 1");
@@ -169,7 +173,7 @@ fn the_append_only_file_is_switched_on_and_off_while_the_node_runs() {
     let mut lone = serving();
     lone.ask("CONFIG SET appendonly yes");
     let first = lone.actions.iter().any(|action| match action {
-        Action::Rewrite(rewrite) => rewrite.first,
+        Action::ToDisk(ToDisk::Rewrite(rewrite)) => rewrite.first,
         _ => false,
     });
     assert!(first);
@@ -179,7 +183,10 @@ fn the_append_only_file_is_switched_on_and_off_while_the_node_runs() {
     lone.give(Input::Disk(FromDisk::Rewritten(Ok(100))));
     assert!(lone.ask("INFO persistence").contains("aof_enabled:1"));
     lone.ask("CONFIG SET appendonly no");
-    assert!(lone.actions.contains(&Action::StopAppending));
+    assert!(
+        lone.actions
+            .contains(&Action::ToDisk(ToDisk::StopAppending))
+    );
     lone.ask("SET a 2");
     assert_eq!(appended(&lone), []);
 }

@@ -3,34 +3,31 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use redrill_node::{Action, LinkId, StateFile, ToMaster, ToReplica};
+use redrill_node::{Action, ClientId, LinkId, StateFile, ToMaster, ToReplica};
 
 use super::host::{Descriptor, LoopState};
 use super::kernel::{Event, Kernel, State};
 use super::table::{End, Port, WireIndex};
 use super::turn::Flow;
 use super::wire::Parcel;
+use crate::scenario::StallKind;
 use crate::tcp::Side;
-use crate::trace::NodeNumber;
+use crate::trace::{NodeNumber, ProcessChange};
 
 impl Kernel {
     /// Does what was held until the end of the turn, then polls again. A slow disk holds up what
     /// comes after it.
     pub(super) fn carry_out(&mut self, node: NodeNumber) {
-        let mut written = std::mem::take(&mut self.written);
         while let Some(action) = self.hosts[usize::from(node)].held.pop_front() {
-            if self.do_now(node, action, &mut written) == Flow::Sleeps {
+            if self.do_now(node, action) == Flow::Sleeps {
                 break;
             }
         }
-        self.end_carrying_out(node, written);
+        self.end_carrying_out(node);
     }
 
-    pub(super) fn end_carrying_out(
-        &mut self,
-        node: NodeNumber,
-        mut written: Vec<(WireIndex, Side)>,
-    ) {
+    pub(super) fn end_carrying_out(&mut self, node: NodeNumber) {
+        let mut written = std::mem::take(&mut self.written);
         for (wire, side) in written.drain(..) {
             self.flush(wire, side);
         }
@@ -40,41 +37,57 @@ impl Kernel {
         }
     }
 
-    /// Does what a node wants. It sleeps if it has to wait for its disk before anything else.
-    pub(super) fn do_now(
-        &mut self,
-        node: NodeNumber,
-        action: Action,
-        written: &mut Vec<(WireIndex, Side)>,
-    ) -> Flow {
+    /// Does what a node wants. What it writes leaves with [`Self::end_carrying_out`]. The process
+    /// sleeps if nothing else may happen before something is done.
+    pub(super) fn do_now(&mut self, node: NodeNumber, action: Action) -> Flow {
+        let host = &mut self.hosts[usize::from(node)];
         match action {
-            Action::Persist { state, sync } => self.persist(node, Arc::from(state), sync),
-            action @ (Action::Append { .. }
-            | Action::Rewrite(_)
-            | Action::Save(_)
-            | Action::StopAppending) => match self.use_disk(node, action) {
-                true => Flow::GoesOn,
-                false => Flow::Sleeps,
-            },
-            action @ (Action::ConnectLink { .. }
-            | Action::SendBus { .. }
-            | Action::CloseLink { .. }
-            | Action::Reply { .. }
-            | Action::CloseClient { .. }
-            | Action::ConnectMaster { .. }
-            | Action::ToMaster(_)
-            | Action::CloseMaster
-            | Action::ToReplica { .. }
-            | Action::Log { .. }
-            | Action::Exit
-            | Action::Note(_)
-            | Action::RewriteConfig { .. }
-            | Action::Exchange(_)
-            | Action::Sleep { .. }) => {
-                self.send(node, action, written);
-                Flow::GoesOn
+            Action::Persist { state, sync } => return self.persist(node, Arc::from(state), sync),
+            Action::ToDisk(what) => return self.use_disk(node, what),
+            Action::Sleep { duration_us } => return self.sleep(node, duration_us),
+            Action::Exchange(asked) => {
+                self.begin_exchange(node, asked);
+                return Flow::Sleeps;
             }
+            Action::Note(fact) => self.recorder.borrow_mut().fact(self.now_us, node, fact),
+            Action::SendBus { link, message } => {
+                let to = host.links.get(link.0).copied();
+                self.put(to, Parcel::Bus(message));
+            }
+            Action::Reply { client, reply, .. } => {
+                let to = host.clients.get(client.0).copied();
+                self.put(to, Parcel::Reply(reply));
+            }
+            Action::ToMaster(ToMaster::Command(command)) => {
+                let to = host.master;
+                self.put(to, Parcel::Command(command));
+            }
+            Action::ToReplica { client, what } => self.send_to_replica(node, client, what),
+            Action::ConnectLink { link, to } => self.connect_link(node, link, to),
+            Action::ConnectMaster { to } => self.connect_master(node, to),
+            Action::CloseLink { link } => {
+                let end = host.links.remove(link.0);
+                self.flush_and_close(end);
+            }
+            Action::CloseClient { client } => {
+                let end = host.clients.remove(client.0);
+                self.flush_and_close(end);
+            }
+            Action::CloseMaster => self.close_master(node),
+            // A world keeps no log and ends processes itself.
+            Action::Log { .. } | Action::RewriteConfig { .. } | Action::Exit => {}
         }
+        Flow::GoesOn
+    }
+
+    fn sleep(&mut self, node: NodeNumber, duration_us: u64) -> Flow {
+        let until_us = self.now_us + duration_us;
+        self.hosts[usize::from(node)].loop_state = LoopState::Sleeping { until_us };
+        let stalled = ProcessChange::Stalled(StallKind::DebugSleep);
+        let mut recorder = self.recorder.borrow_mut();
+        recorder.process(self.now_us, node, stalled);
+        self.queue.push(until_us, Event::Resume(node));
+        Flow::Sleeps
     }
 
     fn persist(&mut self, node: NodeNumber, state: Arc<StateFile>, sync: bool) -> Flow {
@@ -112,83 +125,45 @@ impl Kernel {
         recorder.state_saved(self.now_us, node, synced);
     }
 
-    fn send(&mut self, node: NodeNumber, action: Action, written: &mut Vec<(WireIndex, Side)>) {
-        let host = &mut self.hosts[usize::from(node)];
-        match action {
-            Action::SendBus { link, message } => {
-                let to = host.links.get(link.0).copied();
-                self.put(to, Parcel::Bus(message), written);
-            }
-            Action::Reply { client, reply, .. } => {
-                let to = host.clients.get(client.0).copied();
-                self.put(to, Parcel::Reply(reply), written);
-            }
-            Action::ToMaster(ToMaster::Command(command)) => {
-                let to = host.master;
-                self.put(to, Parcel::Command(command), written);
-            }
-            Action::ToReplica { client, what } => {
-                let to = host.clients.get(client.0).copied();
-                let parcel = match what {
-                    ToReplica::FullResync(resync) => Parcel::FullResync(resync),
-                    // A parcel is told from what follows it.
-                    ToReplica::Release => return,
-                    ToReplica::Continue { id } => Parcel::Continue(id),
-                    ToReplica::Stream(command) => Parcel::Stream(command),
-                };
-                self.put(to, parcel, written);
-            }
-            Action::ConnectLink { link, to } => self.connect_link(node, link, to),
-            Action::CloseLink { link } => {
-                if let Some((wire, side)) = host.links.remove(link.0) {
-                    self.flush(wire, side);
-                    self.close(wire, side);
-                }
-            }
-            Action::CloseClient { client } => {
-                if let Some((wire, side)) = host.clients.remove(client.0) {
-                    self.flush(wire, side);
-                    self.close(wire, side);
-                }
-            }
-            Action::ConnectMaster { to } => {
-                if let Some((wire, side)) = host.master.take() {
-                    self.close(wire, side);
-                }
-                if let Some((master, port)) = self.find(to) {
-                    let wire = self.dial(node, master, port, End::Master(node), true);
-                    self.hosts[usize::from(node)].master = Some((wire, Side::Opener));
-                }
-            }
-            Action::CloseMaster => {
-                if let Some((wire, side)) = host.master.take() {
-                    self.close(wire, side);
-                }
-            }
-            Action::Note(fact) => self.recorder.borrow_mut().fact(self.now_us, node, fact),
-            // These were dealt with where they came up.
-            Action::Persist { .. } | Action::Sleep { .. } | Action::Exchange(_) => {}
-            // The first four went to the disk; a world keeps no log and ends processes itself.
-            Action::Append { .. }
-            | Action::Rewrite(_)
-            | Action::Save(_)
-            | Action::StopAppending
-            | Action::Log { .. }
-            | Action::RewriteConfig { .. }
-            | Action::Exit => {}
+    fn send_to_replica(&mut self, node: NodeNumber, client: ClientId, what: ToReplica) {
+        let parcel = match what {
+            ToReplica::FullResync(resync) => Parcel::FullResync(resync),
+            // A parcel is told from what follows it.
+            ToReplica::Release => return,
+            ToReplica::Continue { id } => Parcel::Continue(id),
+            ToReplica::Stream(command) => Parcel::Stream(command),
+        };
+        let clients = &self.hosts[usize::from(node)].clients;
+        let to = clients.get(client.0).copied();
+        self.put(to, parcel);
+    }
+
+    fn put(&mut self, to: Option<(WireIndex, Side)>, parcel: Parcel) {
+        let Some((wire, side)) = to else { return };
+        self.write(wire, side, parcel);
+        if self.written.last() != Some(&(wire, side)) {
+            self.written.push((wire, side));
         }
     }
 
-    fn put(
-        &mut self,
-        to: Option<(WireIndex, Side)>,
-        parcel: Parcel,
-        written: &mut Vec<(WireIndex, Side)>,
-    ) {
-        let Some((wire, side)) = to else { return };
-        self.write(wire, side, parcel);
-        if written.last() != Some(&(wire, side)) {
-            written.push((wire, side));
+    fn flush_and_close(&mut self, end: Option<(WireIndex, Side)>) {
+        if let Some((wire, side)) = end {
+            self.flush(wire, side);
+            self.close(wire, side);
+        }
+    }
+
+    fn connect_master(&mut self, node: NodeNumber, to: SocketAddr) {
+        self.close_master(node);
+        if let Some((master, port)) = self.find(to) {
+            let wire = self.dial(node, master, port, End::Master(node), true);
+            self.hosts[usize::from(node)].master = Some((wire, Side::Opener));
+        }
+    }
+
+    fn close_master(&mut self, node: NodeNumber) {
+        if let Some((wire, side)) = self.hosts[usize::from(node)].master.take() {
+            self.close(wire, side);
         }
     }
 

@@ -7,11 +7,12 @@ use redrill_node::wire::rdb::{self, Aux, Rdb};
 use redrill_node::wire::resp;
 use redrill_node::{
     Action, AppendSync, CommandLine, FromDisk, LoadedFrom, Node, Now, ReplicationId, Rewrite, Save,
-    Snapshot,
+    Snapshot, ToDisk,
 };
 
 use super::host::{Descriptor, LoopState};
 use super::kernel::{Event, Kernel};
+use super::turn::Flow;
 use crate::trace::NodeNumber;
 
 /// The files of data of a host.
@@ -138,38 +139,22 @@ fn base_bytes(base: Option<&Snapshot>) -> u64 {
 }
 
 impl Kernel {
-    /// Does what a node asks of its disk. False if the event loop stands still for it.
-    pub(super) fn use_disk(&mut self, node: NodeNumber, action: Action) -> bool {
-        match action {
-            Action::Append { commands, sync } => return self.append(node, commands, sync),
-            Action::Rewrite(rewrite) => self.begin_rewrite(node, rewrite),
-            Action::Save(save) => self.work_beside(node, Work::Save(save)),
-            Action::StopAppending => {
+    /// Does what a node asks of its disk.
+    pub(super) fn use_disk(&mut self, node: NodeNumber, what: ToDisk) -> Flow {
+        match what {
+            ToDisk::Append { commands, sync } => return self.append(node, commands, sync),
+            ToDisk::Rewrite(rewrite) => self.begin_rewrite(node, rewrite),
+            ToDisk::Save(save) => self.work_beside(node, Work::Save(save)),
+            ToDisk::StopAppending => {
                 let files = &mut self.disks[usize::from(node)].data;
                 files.durable = files.log.len();
                 files.process_ended();
             }
-            Action::Persist { .. }
-            | Action::ConnectLink { .. }
-            | Action::SendBus { .. }
-            | Action::CloseLink { .. }
-            | Action::Reply { .. }
-            | Action::CloseClient { .. }
-            | Action::Sleep { .. }
-            | Action::ConnectMaster { .. }
-            | Action::ToMaster(_)
-            | Action::CloseMaster
-            | Action::ToReplica { .. }
-            | Action::Log { .. }
-            | Action::RewriteConfig { .. }
-            | Action::Exchange(_)
-            | Action::Exit
-            | Action::Note(_) => {}
         }
-        true
+        Flow::GoesOn
     }
 
-    fn append(&mut self, node: NodeNumber, commands: Vec<CommandLine>, sync: AppendSync) -> bool {
+    fn append(&mut self, node: NodeNumber, commands: Vec<CommandLine>, sync: AppendSync) -> Flow {
         let now_us = self.now_us;
         let disk = &mut self.disks[usize::from(node)];
         let writes = !commands.is_empty();
@@ -193,10 +178,10 @@ impl Kernel {
         if until_us > now_us {
             self.hosts[usize::from(node)].loop_state = LoopState::Appending { until_us };
             self.queue.push(until_us, Event::Resume(node));
-            return false;
+            return Flow::Sleeps;
         }
         self.log_synced(node);
-        true
+        Flow::GoesOn
     }
 
     /// The event loop waited for a sync of the log, if it did.
@@ -268,7 +253,7 @@ impl Kernel {
         process.handle(now, redrill_node::Input::Terminate, &mut actions);
         let files = &mut self.disks[usize::from(node)].data;
         for action in actions {
-            if let Action::Append { commands, .. } = action {
+            if let Action::ToDisk(ToDisk::Append { commands, .. }) = action {
                 files.log.extend(commands);
             }
         }

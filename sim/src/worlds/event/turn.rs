@@ -9,7 +9,6 @@ use super::host::{Descriptor, LoopState};
 use super::kernel::{Event, Kernel};
 use super::table::{End, Port, WireIndex};
 use super::wire::{Found, Parcel};
-use crate::scenario::StallKind;
 use crate::tcp::{Break, Side};
 use crate::trace::{NodeNumber, ProcessChange};
 
@@ -31,10 +30,7 @@ const fn is_fact(action: &Action) -> bool {
 
 /// Whether an action may wait until its turn comes.
 const fn can_be_held(action: &Action) -> bool {
-    !matches!(
-        action,
-        Action::Note(_) | Action::Sleep { .. } | Action::Exchange(_)
-    )
+    !matches!(action, Action::Sleep { .. } | Action::Exchange(_))
 }
 
 /// Whether a turn goes on.
@@ -170,100 +166,56 @@ impl Kernel {
     }
 
     pub(super) fn end_turn(&mut self, node: NodeNumber) {
-        let mut actions = self.handle(node, Input::TurnEnd);
-        let facts_at = actions.iter().position(is_fact).unwrap_or(actions.len());
-        let (wanted, facts) = actions.split_at(facts_at);
-        let nothing_waits = self.hosts[usize::from(node)].held.is_empty();
-        if !(nothing_waits && wanted.iter().all(can_be_held) && facts.iter().all(is_fact)) {
-            self.sort(node, actions);
+        let mut wanted = self.handle(node, Input::TurnEnd);
+        if !(self.hosts[usize::from(node)].held.is_empty() && wanted.iter().all(can_be_held)) {
+            self.hold(node, wanted);
             self.carry_out(node);
             return;
         }
-        // What the node wants is done as it comes.
-        self.report(node, actions.drain(facts_at..));
-        self.prepare_writes(node, &actions);
-        let mut written = std::mem::take(&mut self.written);
+        // Nothing stands before it: it is done as it comes.
+        self.prepare_writes(node, &wanted);
         let mut waits = false;
-        for action in actions.drain(..) {
+        for action in wanted.drain(..) {
             if waits {
                 self.hosts[usize::from(node)].held.push_back(action);
             } else {
-                waits = self.do_now(node, action, &mut written) == Flow::Sleeps;
+                waits = self.do_now(node, action) == Flow::Sleeps;
             }
         }
-        self.actions = actions;
-        self.end_carrying_out(node, written);
+        self.actions = wanted;
+        self.end_carrying_out(node);
     }
 
-    /// Gives a node an input. Its facts are reported; the rest of its actions is held until the
-    /// turn ends.
+    /// Gives a node an input. What it wants is held until the turn ends.
     pub(super) fn input(&mut self, node: NodeNumber, input: Input) -> Flow {
-        let actions = self.handle(node, input);
-        self.sort(node, actions)
+        let wanted = self.handle(node, input);
+        self.hold(node, wanted)
     }
 
-    /// Gives a node an input. What it wants comes in the buffer that [`Self::sort`] takes back.
+    /// Gives a node an input and reports its facts. What it wants comes in the buffer that
+    /// [`Self::hold`] gives back.
     fn handle(&mut self, node: NodeNumber, input: Input) -> Vec<Action> {
         let now = self.clock(node);
         let mut actions = std::mem::take(&mut self.actions);
         if let Some(process) = &mut self.hosts[usize::from(node)].node {
             process.handle(now, input, &mut actions);
         }
+        for fact in actions.extract_if(.., |action| is_fact(action)) {
+            self.do_now(node, fact);
+        }
         actions
     }
 
-    fn report(&self, node: NodeNumber, facts: impl Iterator<Item = Action>) {
-        let mut recorder = self.recorder.borrow_mut();
-        for action in facts {
-            if let Action::Note(fact) = action {
-                recorder.fact(self.now_us, node, fact);
-            }
-        }
-    }
-
-    fn sort(&mut self, node: NodeNumber, mut actions: Vec<Action>) -> Flow {
-        let now_us = self.now_us;
-        let host = &mut self.hosts[usize::from(node)];
+    fn hold(&mut self, node: NodeNumber, mut wanted: Vec<Action>) -> Flow {
         let mut flow = Flow::GoesOn;
-        let mut exchange = None;
-        for action in actions.drain(..) {
-            match action {
-                Action::Note(fact) => self.recorder.borrow_mut().fact(now_us, node, fact),
-                Action::Sleep { duration_us } => {
-                    let until_us = now_us + duration_us;
-                    host.loop_state = LoopState::Sleeping { until_us };
-                    let stalled = ProcessChange::Stalled(StallKind::DebugSleep);
-                    self.recorder.borrow_mut().process(now_us, node, stalled);
-                    self.queue.push(until_us, Event::Resume(node));
-                    flow = Flow::Sleeps;
-                }
-                Action::Exchange(asked) => {
-                    exchange = Some(asked);
-                    flow = Flow::Sleeps;
-                }
-                action @ (Action::ConnectLink { .. }
-                | Action::SendBus { .. }
-                | Action::CloseLink { .. }
-                | Action::Reply { .. }
-                | Action::CloseClient { .. }
-                | Action::ConnectMaster { .. }
-                | Action::ToMaster(_)
-                | Action::CloseMaster
-                | Action::ToReplica { .. }
-                | Action::Append { .. }
-                | Action::Rewrite(_)
-                | Action::Save(_)
-                | Action::StopAppending
-                | Action::Log { .. }
-                | Action::RewriteConfig { .. }
-                | Action::Exit
-                | Action::Persist { .. }) => host.held.push_back(action),
+        for action in wanted.drain(..) {
+            if can_be_held(&action) {
+                self.hosts[usize::from(node)].held.push_back(action);
+            } else {
+                flow = self.do_now(node, action);
             }
         }
-        self.actions = actions;
-        if let Some(exchange) = exchange {
-            self.begin_exchange(node, exchange);
-        }
+        self.actions = wanted;
         flow
     }
 
