@@ -47,15 +47,17 @@ pub(super) enum Port {
 /// Every connection there is.
 #[derive(Debug)]
 pub(super) struct Connections {
-    /// In pieces that never move: a large cluster has a million connections.
-    pieces: Vec<Vec<Slot>>,
-    count: u32,
+    slots: Slots,
     free: Vec<u32>,
     parcels: Parcels,
 }
 
-/// Slots in a piece of the table, in powers of two.
-const PIECE: u32 = 6;
+/// The connections by place, in pieces that never move: a large cluster has a million.
+#[derive(Debug)]
+struct Slots {
+    pieces: Vec<Vec<Slot>>,
+    count: u32,
+}
 
 /// A connection. What each message touches stands at its beginning.
 #[derive(Debug)]
@@ -133,6 +135,13 @@ impl Slot {
         }
     }
 
+    fn wire_mut(&mut self) -> Option<&mut Wire> {
+        match &mut self.state {
+            State::Up(wire) => Some(wire),
+            State::Free | State::Dialling(_) => None,
+        }
+    }
+
     /// The host at an end.
     fn host(&self, side: Side) -> Option<HostNumber> {
         match &self.state {
@@ -146,8 +155,10 @@ impl Slot {
 impl Connections {
     pub(super) const fn new() -> Self {
         Self {
-            pieces: Vec::new(),
-            count: 0,
+            slots: Slots {
+                pieces: Vec::new(),
+                count: 0,
+            },
             free: Vec::new(),
             parcels: Parcels::new(),
         }
@@ -155,13 +166,13 @@ impl Connections {
 
     /// How many there are, or were at one time.
     pub(super) const fn len(&self) -> u32 {
-        self.count
+        self.slots.count
     }
 
     /// Every end that a node holds.
     pub(super) fn of_host(&self, node: NodeNumber) -> Vec<(WireIndex, Side)> {
         let mut ends = Vec::new();
-        for (wire, slot) in self.iter() {
+        for (wire, slot) in self.slots.iter() {
             for side in Side::BOTH {
                 if slot.host(side) == Some(node) {
                     ends.push((wire, side));
@@ -218,22 +229,16 @@ impl Connections {
     }
 
     pub(super) fn slot(&self, wire: WireIndex) -> Option<&Slot> {
-        self.pieces
-            .get(piece_of(wire.place))?
-            .get(place_in_piece(wire.place))
-            .filter(|slot| slot.generation == wire.generation)
+        self.slots.get(wire)
     }
 
     pub(super) fn slot_mut(&mut self, wire: WireIndex) -> Option<&mut Slot> {
-        self.pieces
-            .get_mut(piece_of(wire.place))?
-            .get_mut(place_in_piece(wire.place))
-            .filter(|slot| slot.generation == wire.generation)
+        self.slots.get_mut(wire)
     }
 
     /// A connection that is up.
     pub(super) fn wire_mut(&mut self, wire: WireIndex) -> Option<&mut Wire> {
-        self.wire_and_parcels(wire).map(|(wire, _)| wire)
+        self.slots.get_mut(wire)?.wire_mut()
     }
 
     /// A connection that is up, and what is under way.
@@ -241,22 +246,13 @@ impl Connections {
         &mut self,
         wire: WireIndex,
     ) -> Option<(&mut Wire, &mut Parcels)> {
-        let slot = self
-            .pieces
-            .get_mut(piece_of(wire.place))?
-            .get_mut(place_in_piece(wire.place))
-            .filter(|slot| slot.generation == wire.generation)?;
-        match &mut slot.state {
-            State::Up(wire) => Some((wire, &mut self.parcels)),
-            State::Free | State::Dialling(_) => None,
-        }
+        let wire = self.slots.get_mut(wire)?.wire_mut()?;
+        Some((wire, &mut self.parcels))
     }
 
     /// Has the beginning of a connection come into the processor's cache.
     pub(super) fn prefetch(&self, wire: WireIndex) {
-        if let Some(piece) = self.pieces.get(piece_of(wire.place)) {
-            prefetch_in(piece, place_in_piece(wire.place));
-        }
+        self.slots.prefetch(wire.place);
     }
 
     /// The same of the rest of it, if it is up. Reads its beginning.
@@ -270,12 +266,7 @@ impl Connections {
 
     /// Puts something into a connection's output buffer.
     pub(super) fn write(&mut self, wire: WireIndex, side: Side, parcel: Parcel) {
-        let Some(slot) = self
-            .pieces
-            .get_mut(piece_of(wire.place))
-            .and_then(|piece| piece.get_mut(place_in_piece(wire.place)))
-            .filter(|slot| slot.generation == wire.generation)
-        else {
+        let Some(slot) = self.slots.get_mut(wire) else {
             return;
         };
         let knows = side == Side::Accepter || slot.marks.contains(Marks::OPENED);
@@ -290,28 +281,15 @@ impl Connections {
 
     pub(super) fn insert(&mut self, slot: Slot) -> WireIndex {
         if let Some(place) = self.free.pop()
-            && let Some(held) = self
-                .pieces
-                .get_mut(piece_of(place))
-                .and_then(|piece| piece.get_mut(place_in_piece(place)))
+            && let Some(held) = self.slots.at_mut(place)
         {
             let generation = held.generation;
             *held = Slot { generation, ..slot };
             return WireIndex { place, generation };
         }
-        let place = self.count;
-        self.count += 1;
-        match self.pieces.last_mut() {
-            Some(piece) if place_in_piece(place) > 0 => piece.push(slot),
-            Some(_) | None => {
-                let mut piece = Vec::with_capacity(1 << PIECE);
-                piece.push(slot);
-                self.pieces.push(piece);
-            }
-        }
         WireIndex {
-            place,
-            generation: 0,
+            generation: slot.generation,
+            place: self.slots.push(slot),
         }
     }
 
@@ -329,10 +307,59 @@ impl Connections {
     }
 
     pub(super) fn all_up(&self) -> Vec<WireIndex> {
-        let up = self
-            .iter()
-            .filter(|(_, slot)| matches!(slot.state, State::Up(_)));
+        let up = (self.slots.iter()).filter(|(_, slot)| matches!(slot.state, State::Up(_)));
         up.map(|(wire, _)| wire).collect()
+    }
+}
+
+impl Slots {
+    /// Slots in a piece, in powers of two.
+    const PIECE: u32 = 6;
+
+    const fn piece(place: u32) -> usize {
+        (place >> Self::PIECE) as usize
+    }
+
+    const fn place_in_piece(place: u32) -> usize {
+        (place & ((1 << Self::PIECE) - 1)) as usize
+    }
+
+    fn get(&self, wire: WireIndex) -> Option<&Slot> {
+        let piece = self.pieces.get(Self::piece(wire.place))?;
+        let slot = piece.get(Self::place_in_piece(wire.place))?;
+        (slot.generation == wire.generation).then_some(slot)
+    }
+
+    fn get_mut(&mut self, wire: WireIndex) -> Option<&mut Slot> {
+        let slot = self.at_mut(wire.place)?;
+        (slot.generation == wire.generation).then_some(slot)
+    }
+
+    /// Whatever is at a place.
+    fn at_mut(&mut self, place: u32) -> Option<&mut Slot> {
+        let piece = self.pieces.get_mut(Self::piece(place))?;
+        piece.get_mut(Self::place_in_piece(place))
+    }
+
+    fn prefetch(&self, place: u32) {
+        if let Some(piece) = self.pieces.get(Self::piece(place)) {
+            prefetch_in(piece, Self::place_in_piece(place));
+        }
+    }
+
+    /// Puts a slot behind all others; where it is then.
+    fn push(&mut self, slot: Slot) -> u32 {
+        let place = self.count;
+        self.count += 1;
+        match self.pieces.last_mut() {
+            Some(piece) if Self::place_in_piece(place) > 0 => piece.push(slot),
+            Some(_) | None => {
+                let mut piece = Vec::with_capacity(1 << Self::PIECE);
+                piece.push(slot);
+                self.pieces.push(piece);
+            }
+        }
+        place
     }
 
     fn iter(&self) -> impl Iterator<Item = (WireIndex, &Slot)> {
@@ -342,14 +369,6 @@ impl Connections {
             (WireIndex { place, generation }, slot)
         })
     }
-}
-
-const fn piece_of(place: u32) -> usize {
-    (place >> PIECE) as usize
-}
-
-const fn place_in_piece(place: u32) -> usize {
-    (place & ((1 << PIECE) - 1)) as usize
 }
 
 #[cfg(test)]
