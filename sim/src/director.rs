@@ -40,8 +40,12 @@ const LOOK_EVERY_US: u64 = 100_000;
 /// How long it must be whole in a row to count as formed or converged.
 const WHOLE_FOR_US: u64 = 1_000_000;
 
-/// How long it may take to form, beside some node-timeouts.
+/// How long it may take to form, beside some node-timeouts and some time for each node.
 const FORM_WITHIN_US: u64 = 60_000_000;
+
+/// For each node: roles are told of by a node itself, in its own pings, and of those each node sends
+/// some tens a second, however many nodes there are.
+const FORM_WITHIN_PER_NODE_US: u64 = 1_000_000;
 
 /// Node-timeouts that forming may take.
 const FORM_WITHIN_TIMEOUTS: u64 = 4;
@@ -150,7 +154,9 @@ impl<'a> Director<'a> {
             hosts,
             recorder,
             phase: Phase::Form,
-            phase_until_us: FORM_WITHIN_US + FORM_WITHIN_TIMEOUTS * timeout_us,
+            phase_until_us: FORM_WITHIN_US
+                + FORM_WITHIN_TIMEOUTS * timeout_us
+                + FORM_WITHIN_PER_NODE_US * scenario.cluster.nodes.len() as u64,
             next_look_us: 0,
             whole_since_us: None,
             not_started: plan
