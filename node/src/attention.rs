@@ -15,6 +15,8 @@ use crate::time::WallMillis;
 pub(crate) struct Attention {
     /// By place, ms since `base`.
     look_at: Vec<i32>,
+    /// By stride of places: a time before which none of them is to be looked at.
+    soonest: Vec<i32>,
     base: WallMillis,
     /// The node-timeout the times were reckoned with, ms.
     timeout_ms: i64,
@@ -26,6 +28,9 @@ const NEVER: WallMillis = WallMillis(i64::MAX);
 impl Attention {
     /// No time comes as late.
     const NEVER: i32 = i32::MAX;
+
+    /// Places in a stride.
+    const STRIDE: usize = 64;
 
     /// The base moves up when it lies as far back, ms: twelve days.
     const REACH_MS: i64 = 1 << 30;
@@ -42,21 +47,34 @@ impl Attention {
         }
     }
 
+    /// Has a place looked at no later than at a time.
+    fn look_at(&mut self, index: PeerIndex, time: WallMillis) {
+        let (place, time) = (usize::from(index.0), self.at(time));
+        let stride = place / Self::STRIDE;
+        if place >= self.look_at.len() {
+            self.look_at.resize(place + 1, Self::NEVER);
+            self.soonest.resize(stride + 1, Self::NEVER);
+        }
+        self.look_at[place] = self.look_at[place].min(time);
+        self.soonest[stride] = self.soonest[stride].min(time);
+    }
+
     /// The places whose time has come.
     fn take(&mut self, now: WallMillis, taken: &mut Vec<PeerIndex>) {
-        const STRIDE: usize = 64;
         let now = self.at(now);
         taken.clear();
-        for (stride, times) in self.look_at.chunks_mut(STRIDE).enumerate() {
-            // Nearly always nobody's has; this has no branch for each.
-            if !times.iter().fold(false, |any, &at| any | (at <= now)) {
+        let strides = self.look_at.chunks_mut(Self::STRIDE);
+        for ((stride, times), soonest) in strides.enumerate().zip(&mut self.soonest) {
+            if *soonest > now {
                 continue;
             }
-            for (place, at) in (stride * STRIDE..).zip(times) {
+            *soonest = Self::NEVER;
+            for (place, at) in (stride * Self::STRIDE..).zip(times) {
                 if *at <= now {
                     *at = Self::NEVER;
                     taken.push(PeerIndex(place as u16));
                 }
+                *soonest = (*soonest).min(*at);
             }
         }
     }
@@ -69,16 +87,7 @@ impl ClusterState {
         // As if the link were old, which is looked up when the time has come: most peers will have
         // answered until then.
         let due = self.due_with(index, |_| Some(WallMillis(0)));
-        self.look_at(index, due);
-    }
-
-    fn look_at(&mut self, index: PeerIndex, time: WallMillis) {
-        let time = self.attention.at(time);
-        let (look_at, place) = (&mut self.attention.look_at, usize::from(index.0));
-        if place >= look_at.len() {
-            look_at.resize(place + 1, Attention::NEVER);
-        }
-        look_at[place] = look_at[place].min(time);
+        self.attention.look_at(index, due);
     }
 
     /// The peers to look at now. The caller attends to them again afterwards.
@@ -88,9 +97,11 @@ impl ClusterState {
         if is_stale || timeout_ms != self.attention.timeout_ms {
             self.attention = Attention {
                 look_at: Vec::new(),
+                soonest: Vec::new(),
                 base: now,
                 timeout_ms,
             };
+            self.expect_pongs_near(now);
             for index in self.places() {
                 if self.get(index).is_some() {
                     self.attend(index);
@@ -102,7 +113,7 @@ impl ClusterState {
         due.retain(|&index| {
             let at = self.due(index);
             if at > now {
-                self.look_at(index, at);
+                self.attention.look_at(index, at);
             }
             at <= now
         });
@@ -127,14 +138,15 @@ impl ClusterState {
         created: impl FnOnce(LinkId) -> Option<WallMillis>,
     ) -> WallMillis {
         let timeout_ms = self.attention.timeout_ms;
-        let peer = &self[index];
+        let row = self.row(index);
         let skipped = NodeFlags::MYSELF | NodeFlags::NOADDR | NodeFlags::HANDSHAKE;
-        if peer.flags.intersects(skipped) {
+        if row.flags().intersects(skipped) {
             return NEVER;
         }
+        let peer = &self[index];
         let Some(ping_sent) = peer.ping_sent() else {
-            let stale = peer.pong_received().plus_ms(timeout_ms / 2 + 1);
-            return if peer.is_linked() { stale } else { NEVER };
+            let stale = self.pong_received(index).plus_ms(timeout_ms / 2 + 1);
+            return if row.is_linked() { stale } else { NEVER };
         };
         let silent_since = ping_sent.max(peer.data_received);
         let suspected = peer.flags.intersects(NodeFlags::PFAIL | NodeFlags::FAIL);

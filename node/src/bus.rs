@@ -42,10 +42,10 @@ pub(crate) fn up(node: &mut Node, link: LinkId) {
     );
     // A ping that was outstanding when the old link broke still counts from when it was sent.
     if waiting_since.is_some() {
-        node.cluster[index].set_ping_sent(waiting_since);
+        node.cluster.set_ping_sent(index, waiting_since);
         node.cluster.attend(index);
     }
-    node.cluster[index].flags.remove(NodeFlags::MEET);
+    node.cluster.unmark(index, NodeFlags::MEET);
 }
 
 /// A link broke, was closed or could not be made. Upstream does not look at why: a refused
@@ -185,10 +185,12 @@ fn ping_like(
         }
     }
     if let Some(sender) = sender {
-        let no_failover = header.flags.contains(NodeFlags::NOFAILOVER);
-        node.cluster[sender]
-            .flags
-            .set(NodeFlags::NOFAILOVER, no_failover);
+        let mut flags = node.cluster[sender].flags;
+        flags.set(
+            NodeFlags::NOFAILOVER,
+            header.flags.contains(NodeFlags::NOFAILOVER),
+        );
+        node.cluster.set_flags(sender, flags);
         let is_ping = matches!(message.body, Body::Ping(_));
         if is_ping
             && !node.cluster[sender].in_handshake()

@@ -3,6 +3,7 @@
 mod buckets;
 mod links;
 mod peer;
+mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,15 +11,17 @@ use std::sync::Arc;
 use crate::attention::Attention;
 use crate::directory::{Directory, Identity, Name};
 use crate::ids::{LinkId, NodeId};
-use crate::message::{Address, MessageKind};
-use crate::prefetch::{prefetch_in, prefetch_row};
+use crate::message::{Address, MessageKind, NodeFlags};
+use crate::prefetch::prefetch_row;
 use crate::slot::{SLOT_COUNT, Slot, SlotRange, SlotSet};
 use crate::time::WallMillis;
 use buckets::Buckets;
 use links::{Held, Links};
+use rows::Rows;
 
 pub use links::Link;
 pub use peer::Peer;
+pub(crate) use rows::Row;
 
 /// A place in the node table. Stays valid until that peer is removed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -33,10 +36,15 @@ const NOBODY: u16 = u16::MAX;
 /// What the node holds of the cluster (`clusterState`).
 #[derive(Clone, Debug)]
 pub struct ClusterState {
+    /// By place.
     peers: Vec<Peer>,
+    /// What gossip touches of each of them.
+    rows: Rows,
     directory: Arc<Directory>,
     /// The place of each name of the directory; [`NOBODY`] if it is not that of a peer.
     places: Vec<u16>,
+    /// Whether a member had to do without a name.
+    is_short_of_names: bool,
     /// Places of peers that were removed.
     vacant: Vec<PeerIndex>,
     buckets: Buckets,
@@ -91,13 +99,19 @@ pub struct Report {
 }
 
 impl ClusterState {
-    pub(crate) fn new(myself: Peer, hash_seed: u64, directory: &Arc<Directory>) -> Self {
+    pub(crate) fn new(
+        myself: Peer,
+        hash_seed: u64,
+        directory: &Arc<Directory>,
+        now: WallMillis,
+    ) -> Self {
         let mut buckets = Buckets::new(hash_seed);
         buckets.insert(myself.id, MYSELF);
         let mut cluster = Self {
             buckets,
             directory: Arc::clone(directory),
             places: Vec::new(),
+            is_short_of_names: false,
             attention: Attention::default(),
             unconnected: BTreeSet::new(),
             suspects: BTreeSet::new(),
@@ -105,6 +119,7 @@ impl ClusterState {
             topology: 0,
             owned_count: 0,
             peers: vec![myself],
+            rows: Rows::new(now),
             vacant: Vec::new(),
             links: Links::default(),
             owners: Box::new([NOBODY; SLOT_COUNT]),
@@ -123,6 +138,7 @@ impl ClusterState {
             sent_bytes: 0,
             received: [0; MessageKind::COUNT],
         };
+        cluster.show(MYSELF);
         cluster.name(MYSELF);
         cluster
     }
@@ -176,16 +192,16 @@ impl ClusterState {
 
     fn fetch(&self, places: impl Iterator<Item = PeerIndex>) {
         for index in places {
-            prefetch_in(&self.peers, index.0.into());
+            self.rows.prefetch(index);
         }
     }
 
     /// Has what a visit of these peers touches come into the processor's cache, all side by side:
     /// each step needs what the one before it brought.
     pub(crate) fn prefetch_visits(&self, visited: &[PeerIndex]) {
-        self.fetch(visited.iter().copied());
         for &index in visited {
-            self.prefetch_details(index);
+            self.rows.prefetch(index);
+            self.prefetch_peer(index);
         }
         for &index in visited {
             if let Some(link) = self.get(index).and_then(Peer::link) {
@@ -197,8 +213,8 @@ impl ClusterState {
     /// Has the rest of those that have no link come into the processor's cache.
     pub(crate) fn prefetch_unlinked(&self, drawn: &[PeerIndex]) {
         for &index in drawn {
-            if self.get(index).is_some_and(|peer| !peer.is_linked()) {
-                self.prefetch_details(index);
+            if !self.row(index).is_linked() {
+                self.prefetch_peer(index);
             }
         }
     }
@@ -219,9 +235,9 @@ impl ClusterState {
     }
 
     /// The same of what is known of a peer beyond what gossip touches.
-    pub(crate) fn prefetch_details(&self, index: PeerIndex) {
+    pub(crate) fn prefetch_peer(&self, index: PeerIndex) {
         if let Some(peer) = self.peers.get(usize::from(index.0)) {
-            peer.prefetch_details();
+            peer.prefetch();
         }
     }
 
@@ -232,7 +248,7 @@ impl ClusterState {
 
     /// Whether a place is that of a name.
     pub(crate) fn is_called(&self, index: PeerIndex, name: Name) -> bool {
-        self.get(index).is_some_and(|peer| peer.name() == name)
+        self.row(index).name() == name
     }
 
     /// Number of nodes known, the node itself and those in handshake included.
@@ -249,11 +265,8 @@ impl ClusterState {
 
     /// Every node known, the node itself first.
     pub fn peers(&self) -> impl Iterator<Item = (PeerIndex, &Peer)> {
-        self.peers
-            .iter()
-            .enumerate()
-            .filter(|(_, peer)| !peer.is_vacant())
-            .map(|(index, peer)| (PeerIndex(index as u16), peer))
+        let places = (0..).map(PeerIndex).zip(&self.peers);
+        places.filter(|(_, peer)| !peer.is_vacant())
     }
 
     /// The peer at `index`, unless it was removed.
@@ -261,6 +274,69 @@ impl ClusterState {
     pub fn get(&self, index: PeerIndex) -> Option<&Peer> {
         let peer = self.peers.get(usize::from(index.0))?;
         (!peer.is_vacant()).then_some(peer)
+    }
+
+    /// What gossip touches of the peer at `index`.
+    pub(crate) fn row(&self, index: PeerIndex) -> Row {
+        self.rows.get(index)
+    }
+
+    /// When the last pong of a peer arrived, or was heard of; 0 at first.
+    #[must_use]
+    pub fn pong_received(&self, index: PeerIndex) -> WallMillis {
+        self.rows.pong(index)
+    }
+
+    /// Notes when the last pong of a peer arrived. Times before 1970 count as 0.
+    pub(crate) fn set_pong_received(&mut self, index: PeerIndex, received: WallMillis) {
+        self.rows.set_pong(index, received);
+    }
+
+    /// A pong of a peer was heard of that came at a time. It counts if no ping of this node waits
+    /// for its pong, and if it is news.
+    pub(crate) fn hear_of_pong(&mut self, index: PeerIndex, at: WallMillis) {
+        self.rows.hear_of_pong(index, at);
+    }
+
+    /// Has pongs near this time be kept in little room.
+    pub(crate) fn expect_pongs_near(&mut self, now: WallMillis) {
+        self.rows.rebase(now);
+    }
+
+    /// Notes that a ping waits for a peer's pong since a time, or that none does. Times before
+    /// 1970, and its first millisecond, count as none.
+    pub(crate) fn set_ping_sent(&mut self, index: PeerIndex, sent: Option<WallMillis>) {
+        self[index].set_ping_sent(sent);
+        self.show(index);
+    }
+
+    /// Notes the connection this node opened to a peer, or that it is gone.
+    pub(crate) fn set_link(&mut self, index: PeerIndex, link: Option<LinkId>) {
+        self[index].set_link(link);
+        self.show(index);
+    }
+
+    /// Adds to what a peer is held to be.
+    pub(crate) fn mark(&mut self, index: PeerIndex, flags: NodeFlags) {
+        self.set_flags(index, self[index].flags | flags);
+    }
+
+    /// Takes from what a peer is held to be.
+    pub(crate) fn unmark(&mut self, index: PeerIndex, flags: NodeFlags) {
+        self.set_flags(index, self[index].flags.difference(flags));
+    }
+
+    /// Sets what a peer is held to be.
+    pub(crate) fn set_flags(&mut self, index: PeerIndex, flags: NodeFlags) {
+        self[index].set_flags(flags);
+        self.show(index);
+    }
+
+    /// Brings the row of a peer up to date.
+    fn show(&mut self, index: PeerIndex) {
+        if let Some(peer) = self.peers.get(usize::from(index.0)) {
+            self.rows.show(index, peer);
+        }
     }
 
     pub(crate) fn add(&mut self, peer: Peer) -> PeerIndex {
@@ -281,6 +357,7 @@ impl ClusterState {
                 PeerIndex(self.peers.len() as u16 - 1)
             }
         };
+        self.show(index);
         self.buckets.insert(id, index);
         if !self[index].in_handshake() {
             self.name(index);
@@ -311,7 +388,9 @@ impl ClusterState {
         self.get(index)?;
         self.forget_name(index);
         self.attention.forget(index);
-        let peer = std::mem::replace(&mut self.peers[usize::from(index.0)], Peer::vacant());
+        self.rows.vacate(index);
+        let place = &mut self.peers[usize::from(index.0)];
+        let peer = std::mem::replace(place, Peer::vacant());
         self.vacant.push(index);
         self.unconnected.remove(&index);
         self.suspects.remove(&index);
@@ -343,6 +422,7 @@ impl ClusterState {
     fn identify(&mut self, index: PeerIndex, identity: Identity) {
         self.forget_name(index);
         self[index].set_identity(Name::NONE, Arc::new(identity));
+        self.show(index);
     }
 
     /// Looks up what a peer's identity is called. The ids of handshakes are made up: they are told
@@ -350,11 +430,18 @@ impl ClusterState {
     fn name(&mut self, index: PeerIndex) {
         let (name, shared) = self.directory.enter(self[index].identity());
         self[index].set_identity(name, shared);
+        self.show(index);
+        self.is_short_of_names |= name == Name::NONE;
         if name != Name::NONE {
             let names = self.places.len().max(name.number() + 1);
             self.places.resize(names, NOBODY);
             self.places[name.number()] = index.0;
         }
+    }
+
+    /// Whether every member has a name.
+    pub(crate) const fn has_names_for_all(&self) -> bool {
+        !self.is_short_of_names
     }
 
     fn forget_name(&mut self, index: PeerIndex) {

@@ -2,7 +2,7 @@
 //!
 //! A thousand nodes that know a thousand nodes each hold a million identities, of which a thousand
 //! differ. Nodes of one process share a directory of them: what they hold and tell of each other is
-//! a name of four bytes, and two names are equal if, and only if, id and address are.
+//! a name of two bytes, and two names are equal if, and only if, id and address are.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -24,7 +24,7 @@ pub struct Identity {
 /// What an identity is called in a directory. A name says nothing by itself: which one an identity
 /// has depends on who came first, so nothing may be ordered or decided by it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Name(u32);
+pub(crate) struct Name(u16);
 
 /// The identities that the nodes of one process have come across. It only grows: by one for each
 /// member, and for each change of a member's address.
@@ -38,7 +38,7 @@ pub(crate) struct Reader<'a>(MutexGuard<'a, IndexSet<Arc<Identity>, FxBuildHashe
 
 impl Name {
     /// No name.
-    pub(crate) const NONE: Self = Self(u32::MAX);
+    pub(crate) const NONE: Self = Self(u16::MAX);
 
     /// A number to keep things under.
     pub(crate) const fn number(self) -> usize {
@@ -47,14 +47,14 @@ impl Name {
 }
 
 impl Directory {
-    /// The name of an identity, and the one copy of it that all share.
+    /// The name of an identity, if there is one left, and the one copy of it that all share.
     pub(crate) fn enter(&self, identity: &Arc<Identity>) -> (Name, Arc<Identity>) {
         let mut identities = self.open();
         let number = match identities.get_index_of(identity) {
             Some(number) => number,
             None => identities.insert_full(Arc::clone(identity)).0,
         };
-        let name = u32::try_from(number).map_or(Name::NONE, Name);
+        let name = u16::try_from(number).map_or(Name::NONE, Name);
         (name, Arc::clone(&identities[number]))
     }
 
@@ -76,6 +76,22 @@ impl Reader<'_> {
     pub(crate) fn identity(&self, name: Name) -> Option<&Identity> {
         self.0.get_index(name.number()).map(AsRef::as_ref)
     }
+}
+
+/// A directory in which every name is taken.
+#[cfg(test)]
+pub(crate) fn full() -> Directory {
+    let directory = Directory::default();
+    for port in 1..=u16::MAX {
+        let address = Address {
+            ip: None,
+            port,
+            bus_port: 1,
+        };
+        let id = NodeId([1; 20]);
+        directory.enter(&Arc::new(Identity { id, address }));
+    }
+    directory
 }
 
 #[cfg(test)]
@@ -105,6 +121,15 @@ mod tests {
             assert_ne!(name, first);
             assert_eq!(directory.read().identity(name), Some(&*other));
         }
+    }
+
+    #[test]
+    fn a_full_directory_has_no_name_for_anybody_new() {
+        let directory = full();
+        let (name, kept) = directory.enter(&identity(7, 2));
+        assert_eq!(name, Name::NONE);
+        assert_eq!(kept, identity(7, 2));
+        assert_ne!(directory.enter(&identity(1, 1)).0, Name::NONE);
     }
 
     #[test]

@@ -26,12 +26,12 @@ pub(crate) fn suspect_if_silent(
     if ping_delay_ms.min(data_delay_ms) <= node.config.cluster_node_timeout_ms {
         return false;
     }
-    let peer = &mut node.cluster[index];
+    let peer = &node.cluster[index];
     if peer.flags.intersects(NodeFlags::PFAIL | NodeFlags::FAIL) {
         return false;
     }
-    peer.flags |= NodeFlags::PFAIL;
     let id = peer.id;
+    node.cluster.mark(index, NodeFlags::PFAIL);
     node.cluster.suspects.insert(index);
     node.cluster.topology += 1;
     node.note(Fact::PossiblyFailing { node: id });
@@ -158,10 +158,9 @@ pub(crate) fn received(node: &mut Node, from: PeerIndex, about: NodeId) {
 
 fn set_failed(node: &mut Node, index: PeerIndex) {
     let now = node.wall();
-    let peer = &mut node.cluster[index];
-    peer.flags.remove(NodeFlags::PFAIL);
-    peer.flags |= NodeFlags::FAIL;
-    peer.fail_time = now;
+    node.cluster.unmark(index, NodeFlags::PFAIL);
+    node.cluster.mark(index, NodeFlags::FAIL);
+    node.cluster[index].fail_time = now;
     node.cluster.suspects.remove(&index);
     node.cluster.topology += 1;
     node.update_state_later();
@@ -171,10 +170,10 @@ fn set_failed(node: &mut Node, index: PeerIndex) {
 /// A pong arrived: a suspicion ends at once, a FAIL under conditions
 /// (`clearNodeFailureIfNeeded`).
 pub(crate) fn reachable_again(node: &mut Node, index: PeerIndex) {
-    let peer = &mut node.cluster[index];
+    let peer = &node.cluster[index];
     let id = peer.id;
     if peer.is_timed_out() {
-        peer.flags.remove(NodeFlags::PFAIL);
+        node.cluster.unmark(index, NodeFlags::PFAIL);
         node.cluster.suspects.remove(&index);
         node.cluster.topology += 1;
         node.note(Fact::NoLongerPossiblyFailing { node: id });
@@ -195,7 +194,7 @@ pub(crate) fn reachable_again(node: &mut Node, index: PeerIndex) {
     } else {
         return;
     };
-    peer.flags.remove(NodeFlags::FAIL);
+    node.cluster.unmark(index, NodeFlags::FAIL);
     node.cluster.topology += 1;
     node.note(Fact::FailCleared { node: id, why });
     node.update_state_later();

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use crate::action::Action;
-use crate::cluster::{MYSELF, Peer, PeerIndex};
-use crate::directory::Name;
+use crate::cluster::{ClusterState, MYSELF, Peer, PeerIndex};
 use crate::engine::Quirk;
 use crate::failure;
 use crate::ids::LinkId;
@@ -96,7 +95,7 @@ pub(crate) fn send_ping(node: &mut Node, link: LinkId, kind: PingKind) {
     };
     if let (false, PingKind::Ping, Some(peer)) = (known.inbound, kind, known.peer) {
         let now = node.wall();
-        node.cluster[peer].set_ping_sent(Some(now));
+        node.cluster.set_ping_sent(peer, Some(now));
         node.cluster.attend(peer);
     }
     let ping = Ping {
@@ -289,39 +288,57 @@ fn take_in_known(
             failure::withdraw_report(node, index, reporter);
         }
     }
-    let counts_reports = !no_reports && !node.cluster[index].awaits_pong();
+    let counts_reports = !no_reports && !node.cluster.row(index).awaits_pong();
     if reported_down || (counts_reports && failure::report_count(node, index) > 0) {
         return;
     }
     let pong = WallMillis(i64::from(pong_received_s) * 1000);
     if pong <= node.wall().plus_ms(PONG_TOLERANCE_MS) {
-        node.cluster[index].hear_of_pong(pong);
+        node.cluster.hear_of_pong(index, pong);
     }
 }
 
-/// What this ping tells of others: a random tenth of the nodes, at least three, and every node
-/// this one suspects.
+/// What this ping tells of others.
 fn gossip_section(node: &mut Node) -> Section {
+    let directory = Arc::clone(node.cluster.directory());
+    if node.cluster.has_names_for_all() {
+        let entries = tell_of_some(node, entry);
+        return Section::named(directory, entries);
+    }
+    let spelled = tell_of_some(node, |cluster, index| {
+        let (entry, peer) = (entry(cluster, index), &cluster[index]);
+        entry.of(peer.id, peer.address)
+    });
+    Section::from(spelled)
+}
+
+/// Tells of a random tenth of the nodes, at least three, and of every node this one suspects.
+fn tell_of_some<T>(node: &mut Node, tell: impl Fn(&ClusterState, PeerIndex) -> T) -> Vec<T> {
     let count = node.cluster.node_count() as i64;
     let wanted = (count / 10).max(3).min(count - 2).max(0) as usize;
     let room = wanted + usize::from(node.cluster.pfail_count);
-    let mut section = Vec::with_capacity(room);
-    tell_of_some(node, wanted, &mut section);
+    let mut told = Vec::with_capacity(room);
+    tell_of_drawn(node, wanted, &tell, &mut told);
     // As many as there were at the last cron: a suspicion of this very turn is told later.
     let count = usize::from(node.cluster.pfail_count);
-    let suspects = node.cluster.suspects.iter();
-    let told = suspects.map(|&index| &node.cluster[index]);
+    let suspects = node.cluster.suspects.iter().copied();
     let leave_out = NodeFlags::HANDSHAKE | NodeFlags::NOADDR;
-    section.extend(
-        told.filter(|peer| !peer.flags.intersects(leave_out))
+    told.extend(
+        suspects
+            .filter(|&index| !node.cluster.row(index).flags().intersects(leave_out))
             .take(count)
-            .map(entry),
+            .map(|index| tell(&node.cluster, index)),
     );
-    Section::named(Arc::clone(node.cluster.directory()), section)
+    told
 }
 
 /// Draws whom to tell of, as many as are still wanted at a time.
-fn tell_of_some(node: &mut Node, wanted: usize, section: &mut Vec<Entry>) {
+fn tell_of_drawn<T>(
+    node: &mut Node,
+    wanted: usize,
+    tell: &impl Fn(&ClusterState, PeerIndex) -> T,
+    told: &mut Vec<T>,
+) {
     let Node {
         cluster,
         random,
@@ -335,8 +352,8 @@ fn tell_of_some(node: &mut Node, wanted: usize, section: &mut Vec<Entry>) {
     let all_linked = cluster.unconnected.is_empty();
     let mut fresh = cluster.node_count().saturating_sub(2);
     let mut draws = wanted * 3;
-    while section.len() < wanted && draws > 0 && fresh > 0 {
-        let batch = (wanted - section.len()).min(draws).min(fresh);
+    while told.len() < wanted && draws > 0 && fresh > 0 {
+        let batch = (wanted - told.len()).min(draws).min(fresh);
         draws -= batch;
         let random = || random.gossip.word();
         cluster.draw_peers(batch, random, &mut scratch.drawn);
@@ -344,13 +361,13 @@ fn tell_of_some(node: &mut Node, wanted: usize, section: &mut Vec<Entry>) {
             cluster.prefetch_unlinked(&scratch.drawn);
         }
         for &index in &scratch.drawn {
-            let peer = &cluster[index];
-            if index == MYSELF || peer.is_timed_out() {
+            let row = cluster.row(index);
+            if index == MYSELF || row.flags().contains(NodeFlags::PFAIL) {
                 continue;
             }
             let nowhere = NodeFlags::HANDSHAKE | NodeFlags::NOADDR;
-            if peer.flags.intersects(nowhere)
-                || (!all_linked && !peer.is_linked() && peer.slots.is_empty())
+            if row.flags().intersects(nowhere)
+                || (!all_linked && !row.is_linked() && cluster[index].slots.is_empty())
             {
                 fresh -= 1;
                 continue;
@@ -358,20 +375,25 @@ fn tell_of_some(node: &mut Node, wanted: usize, section: &mut Vec<Entry>) {
             let (word, bit) = (usize::from(index.0) / 64, 1 << (index.0 % 64));
             if scratch.mentioned[word] & bit == 0 {
                 scratch.mentioned[word] |= bit;
-                section.push(entry(peer));
+                told.push(tell(cluster, index));
                 fresh -= 1;
             }
         }
     }
 }
 
-fn entry(peer: &Peer) -> Entry {
-    debug_assert_ne!(peer.name(), Name::NONE, "a member has no name");
+fn entry(cluster: &ClusterState, index: PeerIndex) -> Entry {
+    let row = cluster.row(index);
+    let ping_sent = if row.awaits_pong() {
+        cluster[index].ping_sent()
+    } else {
+        None
+    };
     Entry {
-        name: peer.name(),
-        ping_sent_s: peer.ping_sent().map_or(0, |sent| (sent.0 / 1000) as u32),
-        pong_received_s: (peer.pong_received().0 / 1000) as u32,
-        flags: peer.flags,
+        name: row.name(),
+        ping_sent_s: ping_sent.map_or(0, |sent| (sent.0 / 1000) as u32),
+        pong_received_s: (cluster.pong_received(index).0 / 1000) as u32,
+        flags: row.flags(),
     }
 }
 
@@ -441,8 +463,9 @@ fn ping_one_at_random(node: &mut Node) {
         {
             continue;
         }
-        if oldest.is_none_or(|(pong, _)| pong > peer.pong_received()) {
-            oldest = Some((peer.pong_received(), link));
+        let received = node.cluster.pong_received(index);
+        if oldest.is_none_or(|(pong, _)| pong > received) {
+            oldest = Some((received, link));
         }
     }
     if let Some((_, link)) = oldest {
@@ -480,7 +503,7 @@ fn visit(node: &mut Node, index: PeerIndex) -> bool {
     let peer = &node.cluster[index];
     if let Some(link) = peer.link() {
         let stale =
-            peer.ping_sent().is_none() && now.since_ms(peer.pong_received()) > timeout_ms / 2;
+            !peer.awaits_pong() && now.since_ms(node.cluster.pong_received(index)) > timeout_ms / 2;
         let paused_for_it = node.cluster.myself().is_master() && node.manual_failover.is_for(index);
         if stale || paused_for_it {
             send_ping(node, link, PingKind::Ping);
@@ -491,4 +514,52 @@ fn visit(node: &mut Node, index: PeerIndex) -> bool {
         return false;
     };
     failure::suspect_if_silent(node, index, ping_delay_ms, data_delay_ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::directory::{self, Directory};
+    use crate::ids::NodeId;
+    use crate::message::Address;
+    use crate::random::Seed;
+    use crate::time::{Mono, Now};
+
+    const NOW: Now = Now {
+        mono: Mono(0),
+        wall: WallMillis(1_795_249_377_522),
+    };
+
+    fn node_that_knows(others: u8, directory: Directory) -> Node {
+        let directory = Arc::new(directory);
+        let mut node =
+            Node::among(&directory, Config::default(), Seed([7; 32]), None, NOW).unwrap();
+        for number in 0..others {
+            let address = Address {
+                ip: Some([10, 0, 0, number].into()),
+                port: 0,
+                bus_port: 17000,
+            };
+            let id = NodeId([number; 20]);
+            let peer = Peer::new(id, NodeFlags::MASTER, address, NOW.wall);
+            let index = node.cluster.add(peer);
+            node.cluster.set_link(index, Some(LinkId(2)));
+            node.cluster.set_pong_received(index, NOW.wall);
+        }
+        node
+    }
+
+    #[test]
+    fn whoever_has_no_name_is_spoken_of_all_the_same() {
+        let [named, spelled] = [Directory::default(), directory::full()].map(|directory| {
+            let mut node = node_that_knows(40, directory);
+            let section = gossip_section(&mut node);
+            let is_named = section.in_names_of(node.cluster.directory()).is_some();
+            (section, is_named)
+        });
+        assert_eq!(named.0.len(), 4);
+        assert_eq!(named.0, spelled.0);
+        assert_eq!([named.1, spelled.1], [true, false]);
+    }
 }

@@ -70,9 +70,9 @@ pub(crate) fn complete_handshake(node: &mut Node, index: PeerIndex, id: NodeId, 
     node.cluster.rename(index, id);
     // Until its pings tell.
     node.cluster[index].shard_id = id;
-    let peer = &mut node.cluster[index];
-    peer.flags.remove(NodeFlags::HANDSHAKE);
-    peer.flags |= flags & (NodeFlags::MASTER | NodeFlags::REPLICA);
+    node.cluster.unmark(index, NodeFlags::HANDSHAKE);
+    let role = flags & (NodeFlags::MASTER | NodeFlags::REPLICA);
+    node.cluster.mark(index, role);
     node.cluster.topology += 1;
     node.cluster.watch(index);
     node.note(Fact::HandshakeCompleted { node: id });
@@ -104,9 +104,10 @@ pub(crate) fn learn_of(node: &mut Node, entry: &Gossip) {
 /// (`clusterUpdateMyselfFlags`).
 pub(crate) fn announce_own_flags(node: &mut Node) {
     let no_failover = node.config.cluster_replica_no_failover;
-    let myself = node.cluster.myself_mut();
-    if myself.flags.contains(NodeFlags::NOFAILOVER) != no_failover {
-        myself.flags.set(NodeFlags::NOFAILOVER, no_failover);
+    let mut flags = node.cluster.myself().flags;
+    if flags.contains(NodeFlags::NOFAILOVER) != no_failover {
+        flags.set(NodeFlags::NOFAILOVER, no_failover);
+        node.cluster.set_flags(MYSELF, flags);
         node.save_config(false);
         node.update_state_later();
     }
@@ -128,7 +129,7 @@ pub(crate) fn connect(node: &mut Node, index: PeerIndex) {
         local_ip: None,
     };
     node.cluster.add_link(entry);
-    node.cluster[index].set_link(Some(link));
+    node.cluster.set_link(index, Some(link));
     node.cluster.attend(index);
     node.outbox.push(Action::ConnectLink {
         link,
@@ -153,7 +154,7 @@ pub(crate) fn forget_link(node: &mut Node, link: LinkId) -> bool {
     {
         let peer = &mut node.cluster[index];
         if peer.link() == Some(link) {
-            peer.set_link(None);
+            node.cluster.set_link(index, None);
             node.cluster.unconnected.insert(index);
         } else if peer.inbound_link == Some(link) {
             peer.inbound_link = None;
@@ -210,13 +211,13 @@ pub(crate) fn move_peer(node: &mut Node, index: PeerIndex, address: Address) {
         close_link(node, link);
     }
     node.cluster.set_address(index, address);
-    node.cluster[index].flags.remove(NodeFlags::NOADDR);
+    node.cluster.unmark(index, NodeFlags::NOADDR);
     node.cluster.watch(index);
 }
 
 /// Somebody else answers at a peer's address: its address is not known any more.
 pub(crate) fn lose_address(node: &mut Node, index: PeerIndex, link: LinkId) {
-    node.cluster[index].flags |= NodeFlags::NOADDR;
+    node.cluster.mark(index, NodeFlags::NOADDR);
     let nowhere = Address {
         ip: None,
         port: 0,
@@ -235,12 +236,12 @@ pub(crate) fn set_master(node: &mut Node, index: PeerIndex) {
     if let Some(master) = node.cluster[index].replica_of {
         remove_replica(node, master, index);
         if index != MYSELF {
-            node.cluster[index].flags |= NodeFlags::MIGRATE_TO;
+            node.cluster.mark(index, NodeFlags::MIGRATE_TO);
         }
     }
+    node.cluster.unmark(index, NodeFlags::REPLICA);
+    node.cluster.mark(index, NodeFlags::MASTER);
     let peer = &mut node.cluster[index];
-    peer.flags.remove(NodeFlags::REPLICA);
-    peer.flags |= NodeFlags::MASTER;
     peer.replica_of = None;
     let id = peer.id;
     node.cluster.topology += 1;
@@ -258,9 +259,9 @@ pub(crate) fn set_master(node: &mut Node, index: PeerIndex) {
 pub(crate) fn set_replica(node: &mut Node, index: PeerIndex, master: Option<PeerIndex>) {
     if node.cluster[index].is_master() {
         slots::release_all(node, index, SlotChange::OwnerGone);
-        let peer = &mut node.cluster[index];
-        peer.flags.remove(NodeFlags::MASTER | NodeFlags::MIGRATE_TO);
-        peer.flags |= NodeFlags::REPLICA;
+        let was = NodeFlags::MASTER | NodeFlags::MIGRATE_TO;
+        node.cluster.unmark(index, was);
+        node.cluster.mark(index, NodeFlags::REPLICA);
         node.cluster.topology += 1;
         node.save_config(false);
         node.update_state_later();
@@ -357,21 +358,21 @@ fn blacklist(node: &mut Node, id: NodeId, for_s: i64) {
 /// `clusterNodeAddSlave`.
 pub(crate) fn add_replica(node: &mut Node, master: PeerIndex, replica: PeerIndex) {
     node.cluster.topology += 1;
-    let master = &mut node.cluster[master];
-    if !master.replicas.contains(&replica) {
-        master.replicas.push(replica);
-        master.flags |= NodeFlags::MIGRATE_TO;
+    let replicas = &mut node.cluster[master].replicas;
+    if !replicas.contains(&replica) {
+        replicas.push(replica);
+        node.cluster.mark(master, NodeFlags::MIGRATE_TO);
     }
 }
 
 /// `clusterNodeRemoveSlave`.
 pub(crate) fn remove_replica(node: &mut Node, master: PeerIndex, replica: PeerIndex) {
     node.cluster.topology += 1;
-    let master = &mut node.cluster[master];
-    if let Some(place) = master.replicas.iter().position(|&known| known == replica) {
-        master.replicas.remove(place);
-        if master.replicas.is_empty() {
-            master.flags.remove(NodeFlags::MIGRATE_TO);
+    let replicas = &mut node.cluster[master].replicas;
+    if let Some(place) = replicas.iter().position(|&known| known == replica) {
+        replicas.remove(place);
+        if replicas.is_empty() {
+            node.cluster.unmark(master, NodeFlags::MIGRATE_TO);
         }
     }
 }
@@ -457,9 +458,8 @@ pub(crate) fn reset(node: &mut Node, hard: bool) {
 /// Whether a peer's pong takes back this node's own suspicion of it.
 pub(crate) fn heard_pong(node: &mut Node, index: PeerIndex) {
     let now = node.wall();
-    let peer = &mut node.cluster[index];
-    peer.set_pong_received(now);
-    peer.set_ping_sent(None);
+    node.cluster.set_pong_received(index, now);
+    node.cluster.set_ping_sent(index, None);
     failure::reachable_again(node, index);
     node.cluster.attend(index);
 }

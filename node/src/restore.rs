@@ -31,7 +31,7 @@ pub(crate) fn fresh(
         own_address(config, None),
         now,
     );
-    let mut cluster = ClusterState::new(myself, random.names.number(), directory);
+    let mut cluster = ClusterState::new(myself, random.names.number(), directory, now);
     if config.engine.has(Quirk::ShardIds) {
         cluster.myself_mut().shard_id = random.names.node_id();
     }
@@ -63,14 +63,17 @@ pub(crate) fn cluster(
         peer(myself, own_address(config, myself.address.ip), now),
         hash_seed,
         directory,
+        now,
     );
+    restore_times(&mut cluster, MYSELF, myself, now);
     for node in saved
         .nodes
         .iter()
         .filter(|node| !node.flags.contains(NodeFlags::MYSELF))
     {
         if cluster.find(node.id).is_none() {
-            cluster.add(peer(node, node.address, now));
+            let index = cluster.add(peer(node, node.address, now));
+            restore_times(&mut cluster, index, node, now);
         }
     }
     for node in &saved.nodes {
@@ -169,7 +172,7 @@ pub(crate) fn saved_node(cluster: &ClusterState, index: PeerIndex) -> SavedNode 
             .difference(NodeFlags::MEET | NodeFlags::MIGRATE_TO),
         replica_of: peer.replica_of.map(id),
         ping_sent_ms: peer.ping_sent().map_or(0, |sent| sent.0),
-        pong_received_ms: peer.pong_received().0,
+        pong_received_ms: cluster.pong_received(index).0,
         config_epoch: config_epoch_shown(cluster, peer),
         link_up: index == MYSELF || peer.is_linked(),
         slots: Arc::clone(&peer.slots),
@@ -256,11 +259,6 @@ pub(crate) fn own_address(config: &Config, known: Option<std::net::IpAddr>) -> A
 fn peer(saved: &SavedNode, address: Address, now: WallMillis) -> Peer {
     let mut peer = Peer::new(saved.id, saved.flags, address, now);
     peer.hostname.clone_from(&saved.hostname);
-    // Saved times are not trusted: they only tell whether there was one.
-    peer.set_ping_sent((saved.ping_sent_ms != 0).then_some(now));
-    if saved.pong_received_ms != 0 {
-        peer.set_pong_received(now);
-    }
     peer.config_epoch = if saved.replica_of.is_some() {
         0
     } else {
@@ -270,6 +268,14 @@ fn peer(saved: &SavedNode, address: Address, now: WallMillis) -> Peer {
         peer.fail_time = now;
     }
     peer
+}
+
+/// Saved times are not trusted: they only tell whether there was one.
+fn restore_times(cluster: &mut ClusterState, index: PeerIndex, saved: &SavedNode, now: WallMillis) {
+    cluster.set_ping_sent(index, (saved.ping_sent_ms != 0).then_some(now));
+    if saved.pong_received_ms != 0 {
+        cluster.set_pong_received(index, now);
+    }
 }
 
 fn find_or_add(cluster: &mut ClusterState, id: NodeId, now: WallMillis) -> PeerIndex {
@@ -291,7 +297,7 @@ fn mark_masters_with_replicas(cluster: &mut ClusterState) {
             continue;
         };
         if !peer.replicas.is_empty() || (any_replicas && *peer.slots != SlotSet::new()) {
-            cluster[index].flags |= NodeFlags::MIGRATE_TO;
+            cluster.mark(index, NodeFlags::MIGRATE_TO);
         }
     }
 }

@@ -5,7 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::directory::{Directory, Name, Reader};
-use crate::message::{Gossip, NodeFlags};
+use crate::ids::NodeId;
+use crate::message::{Address, Gossip, NodeFlags};
 
 /// A gossip section.
 ///
@@ -79,14 +80,19 @@ impl Entry {
     /// The entry as it goes on the wire; none if its name is of another directory.
     pub(crate) fn spelled(&self, reader: &Reader<'_>) -> Option<Gossip> {
         let identity = reader.identity(self.name)?;
-        Some(Gossip {
-            node: identity.id,
+        Some(self.of(identity.id, identity.address))
+    }
+
+    /// The entry as it goes on the wire, if it is of this node.
+    pub(crate) const fn of(&self, node: NodeId, address: Address) -> Gossip {
+        Gossip {
+            node,
             ping_sent_s: self.ping_sent_s,
             pong_received_s: self.pong_received_s,
-            address: identity.address,
+            address,
             plain_port: 0,
             flags: self.flags,
-        })
+        }
     }
 }
 
@@ -118,8 +124,6 @@ impl fmt::Debug for Section {
 mod tests {
     use super::*;
     use crate::directory::Identity;
-    use crate::ids::NodeId;
-    use crate::message::Address;
 
     #[test]
     fn a_section_in_names_tells_what_it_does_spelled_out() {

@@ -328,7 +328,7 @@ pub(crate) fn give(
     if owner.is_some_and(|owner| node.cluster[owner].slots.is_empty()) && any_replicas(node) {
         // From its first slot on, replicas may migrate to it (`clusterNodeSetSlotBit`).
         if let Some(owner) = owner {
-            node.cluster[owner].flags |= NodeFlags::MIGRATE_TO;
+            node.cluster.mark(owner, NodeFlags::MIGRATE_TO);
         }
     }
     clients::leave_slots(node, slots);

@@ -124,7 +124,7 @@ fn line(cluster: &ClusterState, index: PeerIndex) -> Option<Line> {
             None => None,
         },
         ping_sent: Stamp::new(peer.ping_sent().unwrap_or(WallMillis(0))),
-        pong_received: Stamp::new(peer.pong_received()),
+        pong_received: Stamp::new(cluster.pong_received(index)),
         flags: (peer.flags).difference(NodeFlags::MEET | NodeFlags::MIGRATE_TO),
         link_up: index == MYSELF || peer.is_linked(),
     })

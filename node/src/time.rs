@@ -52,9 +52,6 @@ pub(crate) struct Stamp([u8; 6]);
 impl Stamp {
     pub(crate) const ZERO: Self = Self([0; 6]);
 
-    /// What no time gives: marks an empty place of the table.
-    pub(crate) const NEVER: Self = Self([u8::MAX; 6]);
-
     pub(crate) fn new(time: WallMillis) -> Self {
         let [a, b, c, d, e, f, ..] = time.0.clamp(0, (1 << 48) - 2).to_le_bytes();
         Self([a, b, c, d, e, f])

@@ -249,11 +249,9 @@ pub(crate) fn follow(node: &mut Node, master: PeerIndex, why: RoleChange) {
     }
     let myself = node.cluster.myself();
     if myself.is_master() {
-        let myself = node.cluster.myself_mut();
-        myself
-            .flags
-            .remove(NodeFlags::MASTER | NodeFlags::MIGRATE_TO);
-        myself.flags |= NodeFlags::REPLICA;
+        let was = NodeFlags::MASTER | NodeFlags::MIGRATE_TO;
+        node.cluster.unmark(MYSELF, was);
+        node.cluster.mark(MYSELF, NodeFlags::REPLICA);
         node.cluster.topology += 1;
         if !mends {
             node.cluster.migrating.clear();

@@ -53,7 +53,7 @@ fn link(lone: &mut Lone, peer: PeerIndex, number: u64) {
         local_ip: None,
     };
     lone.node.cluster.add_link(entry);
-    lone.node.cluster[peer].set_link(Some(id));
+    lone.node.cluster.set_link(peer, Some(id));
 }
 
 /// The links by which a message was published, and whether to a shard.

@@ -83,8 +83,8 @@ fn cluster_nodes_shows_every_kind_of_node_and_slot() {
     cluster[replica].replica_of = Some(MYSELF);
     cluster.myself_mut().replicas.push(replica);
     cluster[replica].hostname = Some("two.example".into());
-    cluster[replica].set_pong_received(WallMillis(1_795_249_377_522));
-    cluster[failed].set_ping_sent(Some(WallMillis(1_795_249_384_056)));
+    cluster.set_pong_received(replica, WallMillis(1_795_249_377_522));
+    cluster.set_ping_sent(failed, Some(WallMillis(1_795_249_384_056)));
     cluster[failed].config_epoch = 2;
     cluster.set_owner(5, Some(failed));
     cluster.set_owner(9, None);
@@ -434,8 +434,8 @@ fn only_a_replica_with_a_reachable_master_fails_over() {
     lone.check(&[("CLUSTER FAILOVER TAKEOVER", "OK")]);
     assert!(lone.node.cluster.myself().is_master());
     let mut orphan = fresh(Config::default());
-    let myself = orphan.node.cluster.myself_mut();
-    myself.flags = NodeFlags::MYSELF | NodeFlags::REPLICA;
+    let flags = NodeFlags::MYSELF | NodeFlags::REPLICA;
+    orphan.node.cluster.set_flags(MYSELF, flags);
     orphan.check(&[(
         "CLUSTER FAILOVER",
         "-ERR I'm a replica but my master is unknown to me",

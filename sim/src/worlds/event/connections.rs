@@ -276,11 +276,7 @@ impl Kernel {
             End::Client(client, connection) => self.client_readable(client, connection, wire),
             End::Operator(ticket) => self.operator_readable(ticket, wire),
             End::Exchange(node) => self.exchange_readable(node, wire),
-            End::Link(node, link) => {
-                self.prepare_peer(node, link);
-                self.wake_host(node, Descriptor::Readable(wire, side));
-            }
-            End::Served(node, _) | End::Master(node) => {
+            End::Link(node, _) | End::Served(node, _) | End::Master(node) => {
                 self.wake_host(node, Descriptor::Readable(wire, side));
             }
         }

@@ -182,7 +182,10 @@ impl Kernel {
         };
         match event {
             Event::Connection(wire, notice) => self.connection_due(wire, notice),
-            Event::Turn(node) => self.turn_due(node),
+            Event::Turn(node) => {
+                self.turn_due(node);
+                self.look_further();
+            }
             Event::Timer(node) => self.timer_due(node),
             Event::Resume(node) => self.resume_due(node),
             Event::Disk(node) => self.disk_due(node),

@@ -50,12 +50,8 @@ impl Kernel {
 
     /// A segment will arrive, and as a rule be read and answered at once.
     fn prepare_arrival(&self, wire: WireIndex) {
-        let Some(slot) = self.connections.prefetch_rest(wire) else {
-            return;
-        };
-        if let Some(receiver) = slot.next_receiver()
-            && let End::Link(node, link) = slot.ends[receiver as usize]
-        {
+        self.connections.prefetch_rest(wire);
+        if let Some((node, link)) = self.next_reader(wire) {
             self.prepare_link(node, link);
         }
     }
@@ -69,10 +65,30 @@ impl Kernel {
         }
     }
 
-    /// A node will read from a link.
-    pub(super) fn prepare_peer(&self, node: NodeNumber, link: LinkId) {
-        if let Some(process) = &self.hosts[usize::from(node)].node {
+    /// Has what the next message touches last come too. What leads there is in the cache by now.
+    pub(super) fn look_further(&self) {
+        if self.connections.len() < CACHED_CONNECTIONS {
+            return;
+        }
+        if let Some(&Event::Connection(wire, Notice::Moves)) = self.queue.soon().next()
+            && let Some((node, link)) = self.next_reader(wire)
+            && let Some(process) = &self.hosts[usize::from(node)].node
+        {
             process.prefetch_peer(link);
+        }
+    }
+
+    /// The end of a bus link at which a connection's next segment will arrive.
+    fn next_reader(&self, wire: WireIndex) -> Option<(NodeNumber, LinkId)> {
+        let slot = self.connections.slot(wire)?;
+        match slot.ends[slot.next_receiver()? as usize] {
+            End::Link(node, link) => Some((node, link)),
+            End::Nobody
+            | End::Served(..)
+            | End::Master(_)
+            | End::Exchange(_)
+            | End::Client(..)
+            | End::Operator(_) => None,
         }
     }
 

@@ -256,12 +256,10 @@ impl Connections {
     }
 
     /// The same of the rest of it, if it is up. Reads its beginning.
-    pub(super) fn prefetch_rest(&self, wire: WireIndex) -> Option<&Slot> {
-        let slot = self.slot(wire)?;
-        if let State::Up(up) = &slot.state {
+    pub(super) fn prefetch_rest(&self, wire: WireIndex) {
+        if let Some(State::Up(up)) = self.slot(wire).map(|slot| &slot.state) {
             up.prefetch();
         }
-        Some(slot)
     }
 
     /// Puts something into a connection's output buffer.
