@@ -134,6 +134,13 @@ impl Network {
         self.zones.len()
     }
 
+    /// Whether segments wait for those before them to leave. Where they do not, what becomes of a
+    /// segment ([`Self::transit`]) does not depend on how many bytes it has.
+    #[must_use]
+    pub const fn has_bandwidth(&self) -> bool {
+        self.bandwidth_bytes_per_s.is_some()
+    }
+
     /// Greatest payload of a segment between two hosts, bytes.
     #[must_use]
     pub fn segment_bytes(&self, one: HostNumber, other: HostNumber) -> u32 {

@@ -28,7 +28,7 @@ struct Still {
 const RECORDS_PER_OPERATION: f64 = 5.0;
 
 /// More is not made room for before it comes.
-const MOST_EXPECTED: usize = 1 << 20;
+const MOST_EXPECTED: usize = 1 << 22;
 
 /// What became of an operator's command.
 #[derive(Clone, PartialEq, Eq, Debug)]

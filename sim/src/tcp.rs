@@ -458,6 +458,11 @@ impl Road<'_> {
             .transit(at_us, self.from, self.to, bytes, attempt)
     }
 
+    /// Whether what leaves at one time arrives at one time.
+    const fn is_wide(&self) -> bool {
+        !self.network.has_bandwidth()
+    }
+
     fn back(&mut self, at_us: u64) -> Transit {
         self.network.transit(at_us, self.to, self.from, 0, 0)
     }

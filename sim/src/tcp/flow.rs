@@ -49,7 +49,8 @@ pub(super) struct Flow {
     coming: Acknowledgement,
     acknowledger: Acknowledger,
     sent_at_us: u64,
-    /// Hardly ever anything: not there before it is needed.
+    /// Hardly ever anything: not there before it is needed, and not looked at unless
+    /// [`Condition::CROWDED`].
     crowd: Option<Box<Crowd>>,
     written: Position,
     sent: Position,
@@ -97,6 +98,8 @@ bitflags::bitflags! {
         /// A segment was sent again: nothing else leaves before it is acknowledged.
         const RECOVERING = 32;
         const TOLD_EOF = 64;
+        /// Something is in the crowd.
+        const CROWDED = 128;
     }
 }
 
@@ -291,7 +294,7 @@ impl Flow {
             *position = position.saturating_sub(base);
         }
         self.coming.rebase(base);
-        if let Some(crowd) = &mut self.crowd {
+        if let Some(crowd) = self.crowd_mut() {
             crowd.first_end = crowd.first_end.saturating_sub(base);
             for segment in &mut crowd.behind {
                 segment.end -= base;
@@ -349,8 +352,9 @@ impl Flow {
             return self.arrive(segment, receiver, road);
         }
         if self.coming.at_us == at_us {
-            let next = self.crowd.as_mut().and_then(|crowd| crowd.last.take());
+            let next = self.crowd_mut().and_then(|crowd| crowd.last.take());
             let next = next.unwrap_or(Acknowledgement::NONE);
+            self.note_crowd();
             let acknowledgement = std::mem::replace(&mut self.coming, next);
             self.take_acknowledgement(acknowledgement);
             return Step {
@@ -370,7 +374,10 @@ impl Flow {
     pub(super) fn transmit(&mut self, now_us: u64, road: &mut Road<'_>) -> Option<Transit> {
         let mut first = None;
         while let Some(bytes) = self.next_segment_bytes() {
-            let transit = road.forth(now_us, bytes.into(), 0);
+            let transit = match first {
+                Some(transit) if road.is_wide() => transit,
+                Some(_) | None => road.forth(now_us, bytes.into(), 0),
+            };
             first = first.or(Some(transit));
             self.sent_at_us = now_us;
             match transit {
@@ -400,7 +407,7 @@ impl Flow {
 
     /// A time not before all that is under way has arrived.
     pub(super) fn not_before(&self, at_us: u64) -> u64 {
-        let last = self.crowd.as_ref().and_then(|crowd| crowd.behind.back());
+        let last = self.crowd().and_then(|crowd| crowd.behind.back());
         match (last, self.arrives_at_us) {
             (Some(last), _) => at_us.max(last.at_us),
             (None, NEVER) => at_us,
@@ -437,20 +444,23 @@ impl Flow {
         }
         let at_us = self.not_before(at_us);
         let end = self.sent;
-        let behind = self.crowd.as_mut().map(|crowd| &mut crowd.behind);
-        match behind.and_then(|behind| behind.back_mut()) {
-            Some(last) if last.at_us == at_us => last.end = end,
-            // All that was sent arrives with the first.
-            None if self.arrives_at_us == at_us => {}
-            last => {
-                let is_second = last.is_none();
-                let crowd = self.crowd.get_or_insert_default();
-                if is_second {
-                    crowd.first_end = end - bytes;
-                }
-                crowd.behind.push_back(UnderWay { end, at_us });
+        let first_us = self.arrives_at_us;
+        let last = self.crowd_mut().and_then(|crowd| crowd.behind.back_mut());
+        let is_second = last.is_none();
+        match last {
+            Some(last) if last.at_us == at_us => {
+                last.end = end;
+                return;
             }
+            // All that was sent arrives with the first.
+            None if first_us == at_us => return,
+            Some(_) | None => {}
         }
+        let crowd = self.make_crowd();
+        if is_second {
+            crowd.first_end = end - bytes;
+        }
+        crowd.behind.push_back(UnderWay { end, at_us });
     }
 
     /// Takes out the first of what is under way.
@@ -460,13 +470,37 @@ impl Flow {
             at_us: self.arrives_at_us,
         };
         self.arrives_at_us = NEVER;
-        if let Some(crowd) = &mut self.crowd
+        if let Some(crowd) = self.crowd_mut()
             && let Some(next) = crowd.behind.pop_front()
         {
             first.end = std::mem::replace(&mut crowd.first_end, next.end);
             self.arrives_at_us = next.at_us;
+            self.note_crowd();
         }
         first
+    }
+
+    fn crowd(&self) -> Option<&Crowd> {
+        let crowd = self.crowd.as_deref();
+        crowd.filter(|_| self.is.contains(Condition::CROWDED))
+    }
+
+    fn crowd_mut(&mut self) -> Option<&mut Crowd> {
+        let crowd = self.crowd.as_deref_mut();
+        crowd.filter(|_| self.is.contains(Condition::CROWDED))
+    }
+
+    /// The crowd, with something about to be put into it.
+    fn make_crowd(&mut self) -> &mut Crowd {
+        self.is.insert(Condition::CROWDED);
+        self.crowd.get_or_insert_default()
+    }
+
+    /// Notes whether something is left of the crowd.
+    fn note_crowd(&mut self) {
+        let is_left = |crowd: &Crowd| !crowd.behind.is_empty() || crowd.last.is_some();
+        let is_crowded = self.crowd().is_some_and(is_left);
+        self.is.set(Condition::CROWDED, is_crowded);
     }
 
     fn take_acknowledgement(&mut self, acknowledgement: Acknowledgement) {
@@ -578,7 +612,7 @@ impl Flow {
     fn acknowledge_by(&mut self, at_us: u64, transit: Transit) {
         let edge = self.edge_now();
         self.acknowledger.on_sent(self.payload(self.arrived), edge);
-        let last = self.crowd.as_ref().and_then(|crowd| crowd.last);
+        let last = self.crowd().and_then(|crowd| crowd.last);
         let (next, last) = (self.coming, last.unwrap_or(Acknowledgement::NONE));
         let known = (
             self.acknowledged.max(next.end).max(last.end),
@@ -608,9 +642,10 @@ impl Flow {
         }
         // Acknowledgements are cumulative: one that is overtaken by a later one may be forgotten,
         // which can only be late, never early.
-        let crowd = self.crowd.get_or_insert_default();
-        let last_us = crowd.last.map_or(self.coming.at_us, |last| last.at_us);
-        noted.at_us = at_us.max(last_us).max(self.coming.at_us);
+        let next_us = self.coming.at_us;
+        let crowd = self.make_crowd();
+        let last_us = crowd.last.map_or(next_us, |last| last.at_us);
+        noted.at_us = at_us.max(last_us).max(next_us);
         crowd.last = Some(noted);
     }
 

@@ -172,7 +172,10 @@ impl Kernel {
             return false;
         };
         self.now_us = at_us;
-        self.look_ahead();
+        // A turn follows at once what looked ahead for it.
+        if !matches!(due, Due::Entry(Event::Turn(_))) {
+            self.look_ahead();
+        }
         let event = match due {
             Due::Entry(event) => event,
             Due::Alarm(client) => {
