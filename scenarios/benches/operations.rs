@@ -10,7 +10,7 @@
 use divan::Bencher;
 use redrill::sim::checkers::check;
 use redrill::sim::{Run, WorldKind, run};
-use redrill::{Drill, bench_drill};
+use redrill::{BenchDrill, Drill};
 
 fn main() {
     divan::main();
@@ -18,7 +18,13 @@ fn main() {
 
 /// Ten seconds of three masters with a replica each, and this many operations per second.
 fn drill(rate_per_s: u32) -> Drill {
-    Drill::parse(&bench_drill(6, rate_per_s, 10)).unwrap()
+    let bench = BenchDrill {
+        nodes: 6,
+        rate_per_s,
+        seconds: 10,
+        node_timeout_ms: BenchDrill::usual_node_timeout_ms(6),
+    };
+    Drill::parse(&bench.text()).unwrap()
 }
 
 fn run_in(world: WorldKind, drill: &Drill) -> Run {

@@ -41,7 +41,7 @@ pub mod import;
 mod starter;
 pub mod sweep;
 
-pub use bench_drill::bench_drill;
+pub use bench_drill::BenchDrill;
 pub use builder::{Drill, Ended, NothingRan, Outcome};
 pub use drill::{BadDrill, Loaded, Look, Mistake, load, parse, read_text};
 pub use redrill_reports as reports;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::ProgressBar;
 use redrill::reports::table::{Side, Table};
 use redrill::sim::{Run, WorldKind, run};
-use redrill::{Drill, bench_drill};
+use redrill::{BenchDrill, Drill};
 use serde::{Deserialize, Serialize};
 
 use super::{BenchArguments, Exit, Format, output};
@@ -73,6 +73,7 @@ struct Report {
 struct Measured {
     world: String,
     nodes: u16,
+    node_timeout_ms: u32,
     operations_per_s: u32,
     /// How long the run was for its nodes, from their start to the end of the audit.
     simulated_s: f64,
@@ -174,11 +175,14 @@ fn in_its_own_process(
 ) -> Result<Measured, String> {
     let rate_per_s = size.rate_per_s.unwrap_or(arguments.rate);
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    let node_timeout = arguments.node_timeout.map(|timeout| timeout.to_string());
+    let node_timeout = node_timeout.map(|timeout| ["--node-timeout".to_owned(), timeout]);
     let output = Command::new(program)
         .args(["bench", "--alone", "--world", world.name()])
         .args(["--nodes", &format!("{}@{rate_per_s}", size.nodes)])
         .args(["--seconds", &arguments.seconds.to_string()])
         .args(["--patience", &arguments.patience.to_string()])
+        .args(node_timeout.into_iter().flatten())
         .output()
         .map_err(|error| error.to_string())?;
     if !output.status.success() {
@@ -207,15 +211,27 @@ fn alone(arguments: &BenchArguments) -> Exit {
 }
 
 fn measure(arguments: &BenchArguments, world: WorldKind, size: Size) -> Result<Measured, String> {
-    let nodes = size.nodes;
-    let rate = size.rate_per_s.unwrap_or(arguments.rate).get();
-    let wanted_s = arguments.seconds.get();
-    let (trial, trial_wall) = timed(nodes, rate, wanted_s.min(TRIAL_S), world)?;
+    let usual_ms = BenchDrill::usual_node_timeout_ms(size.nodes);
+    let wanted = BenchDrill {
+        nodes: size.nodes,
+        rate_per_s: size.rate_per_s.unwrap_or(arguments.rate).get(),
+        seconds: arguments.seconds.get(),
+        node_timeout_ms: arguments.node_timeout.map_or(usual_ms, NonZeroU32::get),
+    };
+    let short = BenchDrill {
+        seconds: wanted.seconds.min(TRIAL_S),
+        ..wanted
+    };
+    let (trial, trial_wall) = timed(short, world)?;
     // What a second more costs is not known apart from start and end: it costs less than this.
     let affordable = f64::from(arguments.patience.get()) / trial_wall.as_secs_f64();
-    let seconds = f64::from(wanted_s.min(TRIAL_S)) * affordable;
-    let (run, mut walls) = match seconds >= 2.0 * f64::from(TRIAL_S) && wanted_s > TRIAL_S {
-        true => repeated(nodes, rate, wanted_s.min(seconds as u32), world)?,
+    let seconds = f64::from(short.seconds) * affordable;
+    let affordable = BenchDrill {
+        seconds: wanted.seconds.min(seconds as u32),
+        ..wanted
+    };
+    let (run, mut walls) = match seconds >= 2.0 * f64::from(TRIAL_S) && short != wanted {
+        true => repeated(affordable, world)?,
         false => (trial, vec![trial_wall]),
     };
     walls.sort_unstable();
@@ -232,8 +248,9 @@ fn measure(arguments: &BenchArguments, world: WorldKind, size: Size) -> Result<M
     }
     Ok(Measured {
         world: world.name().to_owned(),
-        nodes,
-        operations_per_s: rate,
+        nodes: wanted.nodes,
+        node_timeout_ms: wanted.node_timeout_ms,
+        operations_per_s: wanted.rate_per_s,
         simulated_s,
         wall_s,
         speed: simulated_s / wall_s,
@@ -247,25 +264,19 @@ fn measure(arguments: &BenchArguments, world: WorldKind, size: Size) -> Result<M
 
 /// Runs a drill, and again as long as that takes next to no time: a short run says more of what the
 /// machine did before it than of itself.
-fn repeated(
-    nodes: u16,
-    rate: u32,
-    seconds: u32,
-    world: WorldKind,
-) -> Result<(Run, Vec<Duration>), String> {
-    let (mut run, wall) = timed(nodes, rate, seconds, world)?;
+fn repeated(bench: BenchDrill, world: WorldKind) -> Result<(Run, Vec<Duration>), String> {
+    let (mut run, wall) = timed(bench, world)?;
     let mut walls = vec![wall];
     while walls.len() < MOST_REPEATS && walls.iter().sum::<Duration>() < REPEATED_UP_TO {
-        let again = timed(nodes, rate, seconds, world)?;
+        let again = timed(bench, world)?;
         run = again.0;
         walls.push(again.1);
     }
     Ok((run, walls))
 }
 
-fn timed(nodes: u16, rate: u32, seconds: u32, world: WorldKind) -> Result<(Run, Duration), String> {
-    let text = bench_drill(nodes, rate, seconds);
-    let drill = Drill::parse(&text).map_err(|bad| bad.to_string())?;
+fn timed(bench: BenchDrill, world: WorldKind) -> Result<(Run, Duration), String> {
+    let drill = Drill::parse(&bench.text()).map_err(|bad| bad.to_string())?;
     let started = Instant::now();
     let run = run(drill.scenario(), 0, world).map_err(|error| error.to_string())?;
     Ok((run, started.elapsed()))
@@ -305,6 +316,7 @@ fn line(seeded: Option<&Seeded>) -> String {
 fn table(rows: &[Measured]) -> String {
     let mut table = Table::new(&[
         ("nodes", Side::Right),
+        ("timeout", Side::Right),
         ("world", Side::Left),
         ("operations", Side::Right),
         ("simulated", Side::Right),
@@ -325,6 +337,7 @@ fn table(rows: &[Measured]) -> String {
             .map(|bytes| bytes as f64 / 1_048_576.0);
         table.row(vec![
             row.nodes.to_string(),
+            format!("{} ms", row.node_timeout_ms),
             row.world.clone(),
             format!("{}/s", row.operations_per_s),
             format!("{:.1} s", row.simulated_s),
@@ -369,6 +382,7 @@ mod tests {
             world: vec![WorldKind::Event],
             rate: std::num::NonZeroU32::MIN,
             seconds: std::num::NonZeroU32::MIN,
+            node_timeout: None,
             seeds: 0,
             patience: std::num::NonZeroU32::MIN,
             format: Format::Human,

@@ -187,6 +187,10 @@ pub(crate) struct BenchArguments {
     /// How many simulated seconds of the drill a run should have.
     #[arg(long, default_value = "60", value_name = "SECONDS")]
     seconds: NonZeroU32,
+    /// The cluster-node-timeout in milliseconds; if none is given, 5000 for up to 100 nodes and 15000
+    /// for more.
+    #[arg(long, value_name = "MS")]
+    node_timeout: Option<NonZeroU32>,
     /// How many seeds of kill-master are run; 0: none.
     #[arg(long, default_value = "200", value_name = "N")]
     seeds: u64,

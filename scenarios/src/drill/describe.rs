@@ -310,9 +310,16 @@ fn plural(count: usize, noun: &str) -> String {
     }
 }
 
+/// Of more names than these a line tells how many there are.
+const MOST_NAMED: usize = 30;
+
 fn or_nobody(names: &[String]) -> String {
     match names {
         [] => "nobody".to_owned(),
+        [first, second, third, .., last] if names.len() > MOST_NAMED => {
+            let count = names.len();
+            format!("{count} nodes: {first}, {second}, {third} … {last}")
+        }
         names => names.join(", "),
     }
 }
