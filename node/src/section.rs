@@ -11,7 +11,7 @@ use crate::message::{Address, Gossip, NodeFlags};
 /// A gossip section.
 ///
 /// One that was read off the wire holds its entries as they stand there. One that a node of this
-/// process made speaks in names of the [`Directory`], in a third of the room, and nodes that share
+/// process made speaks in names of the [`Directory`], in a quarter of the room, and nodes that share
 /// that directory take it in without looking up an id.
 #[derive(Clone)]
 pub struct Section(Form);
