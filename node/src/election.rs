@@ -169,7 +169,7 @@ pub(crate) fn consider_request(node: &mut Node, candidate: PeerIndex, request: &
         Err(why) => node.note(Fact::VoteRefused {
             to,
             epoch: request.current_epoch,
-            why,
+            why: Box::new(why),
         }),
         Ok(master) => {
             node.cluster.last_vote_epoch = node.cluster.current_epoch;
@@ -178,7 +178,11 @@ pub(crate) fn consider_request(node: &mut Node, candidate: PeerIndex, request: &
             node.save_config(true);
             gossip::send_to(node, candidate, Body::FailoverAuthAck);
             let (master, epoch) = (node.cluster[master].id, node.cluster.current_epoch);
-            node.note(Fact::VoteGranted { to, master, epoch });
+            node.note(Fact::VoteGranted {
+                to,
+                master: Box::new(master),
+                epoch,
+            });
         }
     }
 }

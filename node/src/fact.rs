@@ -181,7 +181,7 @@ pub enum Fact {
         /// For whom.
         to: NodeId,
         /// For which master's place.
-        master: NodeId,
+        master: Box<NodeId>,
         /// In which epoch.
         epoch: u64,
     },
@@ -192,7 +192,7 @@ pub enum Fact {
         /// The epoch asked for.
         epoch: u64,
         /// Why.
-        why: VoteRefusal,
+        why: Box<VoteRefusal>,
     },
     /// A vote was counted.
     VoteReceived {
@@ -340,7 +340,7 @@ pub enum Fact {
         /// The new id.
         id: ReplicationId,
         /// The old id, valid up to `offset`.
-        previous: ReplicationId,
+        previous: Box<ReplicationId>,
         /// Offset of the fork.
         offset: u64,
     },
@@ -610,4 +610,14 @@ pub fn write_digest_of(key_digest: u64, value: &[u8]) -> u64 {
 #[must_use]
 pub fn key_digest(key: &[u8]) -> u64 {
     xxhash_rust::xxh3::xxh3_64(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fact_leaves_room_for_where_and_when_in_a_cache_line() {
+        assert!(size_of::<Fact>() <= 48, "{}", size_of::<Fact>());
+    }
 }

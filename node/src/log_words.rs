@@ -151,7 +151,7 @@ impl Fact {
             Self::VoteRefused { to, epoch, why } => format!(
                 "Failover auth denied to {}: {}",
                 name(*to),
-                refusal_words(*why, *epoch)
+                refusal_words(**why, *epoch)
             ),
             Self::VoteReceived {
                 from,

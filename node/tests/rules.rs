@@ -218,7 +218,7 @@ impl Lone {
 
     fn last_refusal(&self) -> Option<VoteRefusal> {
         self.facts().into_iter().rev().find_map(|fact| match fact {
-            Fact::VoteRefused { why, .. } => Some(*why),
+            Fact::VoteRefused { why, .. } => Some(**why),
             _ => None,
         })
     }

@@ -9,7 +9,7 @@ use redrill_node::{
 use redrill_sim::scenario::{CrashKind, StallKind};
 use redrill_sim::trace::{
     ClientInfo, Event, FaultKind, Header, NodeInfo, Operation, Outcome, Phase, ProcessChange,
-    Record, SCHEMA_VERSION, Trace,
+    Record, SCHEMA_VERSION, Touched, Trace,
 };
 
 /// The nodes m1 to m3 and r1 to r3 of [`kill_master`], by name.
@@ -229,10 +229,12 @@ impl Run {
         let event = Event::FaultBegan {
             step: self.step,
             fault,
-            nodes: nodes.iter().map(|name| number(name)).collect(),
-            clients: [].into(),
-            words: words.into(),
-            cut: [].into(),
+            touched: Box::new(Touched {
+                nodes: nodes.iter().map(|name| number(name)).collect(),
+                clients: [].into(),
+                words: words.into(),
+                cut: [].into(),
+            }),
         };
         self.event(at_ms, event);
     }
@@ -251,10 +253,12 @@ impl Run {
         let event = Event::FaultBegan {
             step: self.step,
             fault: FaultKind::Partition,
-            nodes: inside.iter().copied().filter(|&host| host < 6).collect(),
-            clients: [client].into(),
-            words: words.into(),
-            cut,
+            touched: Box::new(Touched {
+                nodes: inside.iter().copied().filter(|&host| host < 6).collect(),
+                clients: [client].into(),
+                words: words.into(),
+                cut,
+            }),
         };
         self.event(at_ms, event);
     }
@@ -403,7 +407,7 @@ impl Run {
                 node,
                 Fact::VoteGranted {
                     to,
-                    master: m2,
+                    master: Box::new(m2),
                     epoch: 7,
                 },
             );

@@ -162,7 +162,7 @@ fn hit(trace: &Trace) -> Vec<(u16, Vec<NodeNumber>)> {
         .records
         .iter()
         .filter_map(|record| match &record.event {
-            Event::FaultBegan { step, nodes, .. } => Some((*step, nodes.to_vec())),
+            Event::FaultBegan { step, touched, .. } => Some((*step, touched.nodes.to_vec())),
             _ => None,
         });
     began.collect()

@@ -84,11 +84,10 @@ fn faults(trace: &Trace) -> (u64, Vec<(u64, FaultKind, Vec<u16>)>) {
         {
             formed_us = record.at_us;
         }
-        if let Event::FaultBegan { fault, nodes, .. } = &record.event {
-            faults.push((record.at_us, *fault, nodes.to_vec()));
-        }
-        if let Event::WeatherBegan { fault, nodes, .. } = &record.event {
-            faults.push((record.at_us, *fault, nodes.to_vec()));
+        if let Event::FaultBegan { fault, touched, .. }
+        | Event::WeatherBegan { fault, touched, .. } = &record.event
+        {
+            faults.push((record.at_us, *fault, touched.nodes.to_vec()));
         }
     }
     (formed_us, faults)

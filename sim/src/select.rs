@@ -7,7 +7,7 @@ use redrill_node::{NodeId, NodeView, Slot, SlotSet};
 
 use crate::rng::{Stream, draw};
 use crate::scenario::{Scenario, Selector};
-use crate::trace::{ClientNumber, NodeNumber};
+use crate::trace::{ClientNumber, NodeNumber, Touched};
 
 /// Nodes and clients, each once, in order.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -16,6 +16,18 @@ pub struct Selection {
     pub nodes: BTreeSet<NodeNumber>,
     /// The clients.
     pub clients: BTreeSet<ClientNumber>,
+}
+
+impl Selection {
+    /// As the event log tells of it, with what happens to it in words, and what it cuts.
+    pub(crate) fn told(&self, words: String, cut: Vec<(u16, u16)>) -> Touched {
+        Touched {
+            nodes: self.nodes.iter().copied().collect(),
+            clients: self.clients.iter().copied().collect(),
+            words: words.into(),
+            cut: cut.into(),
+        }
+    }
 }
 
 /// What every node is, by its own view. A node that does not run is what it last was.

@@ -148,15 +148,9 @@ pub enum Event {
         step: u16,
         /// What it does.
         fault: FaultKind,
-        /// The nodes it touched. Empty (with no clients): it touched nothing.
-        nodes: Box<[NodeNumber]>,
-        /// The clients it touched.
-        clients: Box<[ClientNumber]>,
-        /// In words, for reports: `m1 stalls (DEBUG SLEEP)`.
-        words: Box<str>,
-        /// Pairs of hosts between which nothing passes, sender first: nodes by number, clients
-        /// after the nodes (`nodes.len() + client`). Empty unless the fault cuts links.
-        cut: Box<[(u16, u16)]>,
+        /// What it touched.
+        #[serde(flatten)]
+        touched: Box<Touched>,
     },
     /// A scripted fault ended.
     FaultEnded {
@@ -181,14 +175,9 @@ pub enum Event {
         fault: FaultKind,
         /// For how long, microseconds; 0 if that is not known before.
         lasts_us: u64,
-        /// The nodes it touches.
-        nodes: Box<[NodeNumber]>,
-        /// The clients it touches.
-        clients: Box<[ClientNumber]>,
-        /// In words, for reports.
-        words: Box<str>,
-        /// As in [`Event::FaultBegan`].
-        cut: Box<[(u16, u16)]>,
+        /// What it touches.
+        #[serde(flatten)]
+        touched: Box<Touched>,
     },
     /// What the weather did is over.
     WeatherEnded {
@@ -228,6 +217,28 @@ pub enum Event {
         /// Text.
         text: String,
     },
+}
+
+/// What a fault or the weather touches.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Touched {
+    /// The nodes. Empty (with no clients): it touched nothing.
+    pub nodes: Box<[NodeNumber]>,
+    /// The clients.
+    pub clients: Box<[ClientNumber]>,
+    /// In words, for reports: `m1 stalls (DEBUG SLEEP)`.
+    pub words: Box<str>,
+    /// Pairs of hosts between which nothing passes, sender first: nodes by number, clients after
+    /// the nodes (`nodes.len() + client`). Empty unless links are cut.
+    pub cut: Box<[(u16, u16)]>,
+}
+
+impl Touched {
+    /// Whether it touches nothing.
+    #[must_use]
+    pub const fn is_nothing(&self) -> bool {
+        self.nodes.is_empty() && self.clients.is_empty()
+    }
 }
 
 /// What clients wrote and read, seen from either side: nearly all records of a log are of these.
@@ -402,4 +413,14 @@ pub enum FaultKind {
     Run,
     /// The load changes.
     Load,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_fills_one_cache_line() {
+        assert_eq!(size_of::<Record>(), 64);
+    }
 }

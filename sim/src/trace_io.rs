@@ -215,7 +215,7 @@ mod tests {
         let refused = Fact::VoteRefused {
             to: NodeId([1; 20]),
             epoch: 4,
-            why: VoteRefusal::StaleEpoch { current_epoch: 5 },
+            why: Box::new(VoteRefusal::StaleEpoch { current_epoch: 5 }),
         };
         let operation = Operation {
             client: 0,

@@ -87,13 +87,13 @@ fn logged() -> Vec<Fact> {
         },
         Fact::VoteGranted {
             to: promoted,
-            master: other,
+            master: Box::new(other),
             epoch: 7,
         },
         Fact::VoteRefused {
             to: replica,
             epoch: 8,
-            why: VoteRefusal::MasterIsUp,
+            why: Box::new(VoteRefusal::MasterIsUp),
         },
         Fact::ElectionWon {
             epoch: 8,
@@ -109,7 +109,7 @@ fn logged() -> Vec<Fact> {
         },
         Fact::ReplicationIdChanged {
             id: replication_id("c71956e3ace54b30cd6edd06fd058c5081227d1e"),
-            previous: replication_id("7dffaf0af75bf710e0c0edd7662c0339d6d4704a"),
+            previous: Box::new(replication_id("7dffaf0af75bf710e0c0edd7662c0339d6d4704a")),
             offset: 660,
         },
         Fact::Role {
@@ -171,7 +171,7 @@ fn every_line_of_the_real_excerpt_is_said_by_a_fact() {
 fn a_node_goes_by_the_name_the_caller_gives_it() {
     let fact = Fact::VoteGranted {
         to: id(REPLICA),
-        master: id(MASTER),
+        master: Box::new(id(MASTER)),
         epoch: 8,
     };
     let line = fact.log_line(&|_| "r2".to_owned());

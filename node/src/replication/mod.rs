@@ -328,7 +328,7 @@ pub(crate) fn unset_master(node: &mut Node) {
     let offset = replication.offset;
     node.note(Fact::ReplicationIdChanged {
         id,
-        previous,
+        previous: Box::new(previous),
         offset,
     });
     // Replicas must learn of the new id: they come back at once and resync partially.

@@ -21,10 +21,10 @@ pub struct Cast {
 #[must_use]
 pub fn trial(trace: &Trace, cast: &Cast, lost_writes: u64) -> Option<Trial> {
     let began = trace.records.iter().find_map(|record| {
-        let Event::FaultBegan { nodes, .. } = &record.event else {
+        let Event::FaultBegan { touched, .. } = &record.event else {
             return None;
         };
-        (!nodes.is_empty()).then_some((record.at_us, nodes))
+        (!touched.nodes.is_empty()).then_some((record.at_us, &touched.nodes))
     });
     let (began_us, touched) = began?;
     let run = Run {

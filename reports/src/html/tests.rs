@@ -100,8 +100,8 @@ fn names_of_a_drill_cannot_break_out_of_the_page() {
     trace.header.clients[0].name = evil.to_owned();
     trace.header.config.insert(evil.to_owned(), evil.to_owned());
     for record in &mut trace.records {
-        if let redrill_sim::trace::Event::FaultBegan { words, .. } = &mut record.event {
-            *words = evil.into();
+        if let redrill_sim::trace::Event::FaultBegan { touched, .. } = &mut record.event {
+            touched.words = evil.into();
         }
     }
     let page = repeated_by(&trace, evil);

@@ -256,9 +256,8 @@ impl Evidence {
             Event::FaultBegan {
                 step,
                 fault: FaultKind::Run,
-                nodes,
-                ..
-            } => self.runs.push((*step, nodes.to_vec())),
+                touched,
+            } => self.runs.push((*step, touched.nodes.to_vec())),
             Event::FaultBegan { .. }
             | Event::FaultEnded { .. }
             | Event::Phase { .. }

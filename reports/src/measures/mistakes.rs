@@ -107,20 +107,22 @@ impl Detector {
         match &record.event {
             Event::Node { node, fact } => self.fact(picture, outages, *node, fact, at_us),
             Event::Process { node, change } => self.process(*node, *change, at_us),
-            Event::FaultBegan { step, cut, .. } if !cut.is_empty() => {
-                self.cut(FaultSource::Step(*step), cut, at_us);
+            Event::FaultBegan { step, touched, .. } if !touched.cut.is_empty() => {
+                self.cut(FaultSource::Step(*step), &touched.cut, at_us);
             }
-            Event::WeatherBegan { weather, cut, .. } if !cut.is_empty() => {
-                self.cut(FaultSource::Weather(*weather), cut, at_us);
+            Event::WeatherBegan {
+                weather, touched, ..
+            } if !touched.cut.is_empty() => {
+                self.cut(FaultSource::Weather(*weather), &touched.cut, at_us);
             }
             Event::FaultEnded { step } => self.heal(FaultSource::Step(*step), at_us),
             Event::WeatherBegan {
                 weather,
                 kind,
-                nodes,
+                touched,
                 ..
             } if kind.spares_the_host() => {
-                self.held_up.insert(*weather, nodes.to_vec());
+                self.held_up.insert(*weather, touched.nodes.to_vec());
             }
             Event::WeatherEnded { weather } => {
                 self.heal(FaultSource::Weather(*weather), at_us);

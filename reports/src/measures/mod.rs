@@ -197,13 +197,8 @@ impl Clock {
                 Phase::Audit => self.load_ended_us = Some(record.at_us),
                 Phase::Form | Phase::Converge | Phase::Done => {}
             }
-        } else if let Event::FaultBegan {
-            step,
-            nodes,
-            clients,
-            ..
-        } = &record.event
-            && !(nodes.is_empty() && clients.is_empty())
+        } else if let Event::FaultBegan { step, touched, .. } = &record.event
+            && !touched.is_nothing()
         {
             self.steps.push((*step, record.at_us));
         }

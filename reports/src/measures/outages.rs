@@ -61,8 +61,12 @@ impl Outages {
             }
         }
         match &record.event {
-            Event::FaultBegan { step, nodes, .. } => self.touched(nodes, Fault::Step(*step)),
-            Event::WeatherBegan { kind, nodes, .. } => self.touched(nodes, Fault::Weather(*kind)),
+            Event::FaultBegan { step, touched, .. } => {
+                self.touched(&touched.nodes, Fault::Step(*step));
+            }
+            Event::WeatherBegan { kind, touched, .. } => {
+                self.touched(&touched.nodes, Fault::Weather(*kind));
+            }
             Event::Phase { .. }
             | Event::Node { .. }
             | Event::Process { .. }

@@ -2,7 +2,9 @@
 
 use redrill_sim::checkers;
 use redrill_sim::scenario::StallKind;
-use redrill_sim::trace::{Event, FaultKind, Operation, Outcome, ProcessChange, Record, Trace};
+use redrill_sim::trace::{
+    Event, FaultKind, Operation, Outcome, ProcessChange, Record, Touched, Trace,
+};
 use redrill_sim::weather::WeatherKind;
 
 use super::*;
@@ -186,10 +188,12 @@ fn paused_by_weather(lasts_us: u64) -> Trace {
         kind: WeatherKind::VmSteal,
         fault: FaultKind::Stall(how),
         lasts_us,
-        nodes: [node].into(),
-        clients: [].into(),
-        words: "m2 is stopped: VM steal".into(),
-        cut: [].into(),
+        touched: Box::new(Touched {
+            nodes: [node].into(),
+            clients: [].into(),
+            words: "m2 is stopped: VM steal".into(),
+            cut: [].into(),
+        }),
     };
     trace.records.extend([
         Record {

@@ -236,14 +236,13 @@ impl<'a> Weather<'a> {
         if let Event::WeatherBegan {
             weather,
             fault,
-            nodes,
-            words,
+            touched,
             ..
         } = &record.event
         {
             let stops = matches!(fault, FaultKind::Stall(_) | FaultKind::SlowDisk);
-            let nodes = if stops { nodes.as_ref() } else { &[] };
-            self.open.insert(*weather, (words, nodes));
+            let nodes = if stops { touched.nodes.as_ref() } else { &[] };
+            self.open.insert(*weather, (&touched.words, nodes));
         }
     }
 
@@ -335,14 +334,9 @@ fn line(trace: &Trace, names: &Names<'_>, record: &Record) -> Option<EventLine> 
             let (kind, words) = process_words(*change);
             of_node(*node, kind, Weight::Story, words.to_owned())
         }
-        Event::FaultBegan {
-            nodes,
-            clients,
-            words,
-            ..
-        } => EventLine {
-            note: (nodes.is_empty() && clients.is_empty()).then(|| "it touched nothing".into()),
-            ..of_run(EventKind::Fault, Weight::Story, words.to_string())
+        Event::FaultBegan { touched, .. } => EventLine {
+            note: (touched.is_nothing()).then(|| "it touched nothing".into()),
+            ..of_run(EventKind::Fault, Weight::Story, touched.words.to_string())
         },
         Event::FaultEnded { step } => of_run(
             EventKind::FaultEnded,
@@ -386,10 +380,10 @@ fn line(trace: &Trace, names: &Names<'_>, record: &Record) -> Option<EventLine> 
 /// What the fault of a step did, in words.
 fn words_of_step(trace: &Trace, ended: u16) -> String {
     let began = trace.records.iter().find_map(|record| {
-        let Event::FaultBegan { step, words, .. } = &record.event else {
+        let Event::FaultBegan { step, touched, .. } = &record.event else {
             return None;
         };
-        (*step == ended).then(|| words.to_string())
+        (*step == ended).then(|| touched.words.to_string())
     });
     began.unwrap_or_else(|| format!("step {}", ended + 1))
 }

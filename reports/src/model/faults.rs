@@ -128,24 +128,21 @@ fn all(trace: &Trace, run: Span) -> Vec<(FaultBand, Option<WeatherKind>)> {
             Event::FaultBegan {
                 step,
                 fault,
-                nodes,
-                clients,
-                words,
-                ..
+                touched,
             } => {
                 let source = FaultSource::Step(*step);
                 open.entry(source).or_default().push(bands.len());
                 let band = FaultBand {
                     source,
                     kind: *fault,
-                    words: words.to_string(),
+                    words: touched.words.to_string(),
                     span: Span {
                         from_us: record.at_us,
                         to_us: run.to_us,
                     },
                     lasts: !instant(*fault),
-                    nodes: nodes.to_vec(),
-                    clients: clients.to_vec(),
+                    nodes: touched.nodes.to_vec(),
+                    clients: touched.clients.to_vec(),
                 };
                 bands.push((band, None));
             }
@@ -153,9 +150,7 @@ fn all(trace: &Trace, run: Span) -> Vec<(FaultBand, Option<WeatherKind>)> {
                 weather,
                 kind,
                 fault,
-                nodes,
-                clients,
-                words,
+                touched,
                 ..
             } => {
                 let source = FaultSource::Weather(*weather);
@@ -163,14 +158,14 @@ fn all(trace: &Trace, run: Span) -> Vec<(FaultBand, Option<WeatherKind>)> {
                 let band = FaultBand {
                     source,
                     kind: *fault,
-                    words: format!("{words} (weather)"),
+                    words: format!("{} (weather)", touched.words),
                     span: Span {
                         from_us: record.at_us,
                         to_us: run.to_us,
                     },
                     lasts: true,
-                    nodes: nodes.to_vec(),
-                    clients: clients.to_vec(),
+                    nodes: touched.nodes.to_vec(),
+                    clients: touched.clients.to_vec(),
                 };
                 bands.push((band, Some(*kind)));
             }

@@ -335,14 +335,16 @@ fn add_cuts(trace: &Trace, run: Span, lanes: &mut [Lane]) {
 /// Follows what is cut; true if something changed.
 fn change_cuts(record: &Record, cuts: &mut BTreeMap<FaultSource, Vec<(u16, u16)>>) -> bool {
     match &record.event {
-        Event::FaultBegan { step, cut, .. } if !cut.is_empty() => {
+        Event::FaultBegan { step, touched, .. } if !touched.cut.is_empty() => {
             let source = FaultSource::Step(*step);
-            cuts.entry(source).or_default().extend(cut);
+            cuts.entry(source).or_default().extend(&touched.cut);
             true
         }
-        Event::WeatherBegan { weather, cut, .. } if !cut.is_empty() => {
+        Event::WeatherBegan {
+            weather, touched, ..
+        } if !touched.cut.is_empty() => {
             let source = FaultSource::Weather(*weather);
-            cuts.entry(source).or_default().extend(cut);
+            cuts.entry(source).or_default().extend(&touched.cut);
             true
         }
         Event::FaultEnded { step } => cuts.remove(&FaultSource::Step(*step)).is_some(),

@@ -1,7 +1,7 @@
 use std::fmt::Write;
 
 use redrill_sim::scenario::StallKind;
-use redrill_sim::trace::{FaultKind, FaultSource, ProcessChange, Record};
+use redrill_sim::trace::{FaultKind, FaultSource, ProcessChange, Record, Touched};
 use redrill_sim::weather::WeatherKind;
 
 use super::*;
@@ -174,10 +174,12 @@ fn under_weather(count: u32) -> Trace {
             kind: WeatherKind::Fork,
             fault: FaultKind::Stall(StallKind::DebugSleep),
             lasts_us,
-            nodes: [node].into(),
-            clients: [].into(),
-            words: "r2 stands still: fork".into(),
-            cut: [].into(),
+            touched: Box::new(Touched {
+                nodes: [node].into(),
+                clients: [].into(),
+                words: "r2 stands still: fork".into(),
+                cut: [].into(),
+            }),
         };
         let process = |change| Event::Process { node, change };
         for (at_us, event) in [

@@ -206,7 +206,7 @@ mod tests {
             Fact::VoteRefused {
                 to: node,
                 epoch: 4,
-                why: VoteRefusal::MasterIsUp,
+                why: Box::new(VoteRefusal::MasterIsUp),
             },
             Fact::ManualFailoverAccepted {
                 how: FailoverKind::Force,

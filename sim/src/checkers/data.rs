@@ -175,7 +175,7 @@ impl Data {
             offset,
         } = fact
         {
-            self.forked(node, *id, *previous, *offset, at_us);
+            self.forked(node, *id, **previous, *offset, at_us);
         } else if let Fact::FullResyncDone { id, offset, .. }
         | Fact::PartialResyncDone { id, offset } = fact
         {
@@ -439,7 +439,7 @@ mod tests {
             "r1",
             Fact::ReplicationIdChanged {
                 id,
-                previous,
+                previous: Box::new(previous),
                 offset: 200,
             },
         );

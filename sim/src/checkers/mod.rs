@@ -312,14 +312,8 @@ pub fn check(trace: &Trace) -> Findings {
 /// A step of the script that did nothing leaves its question open.
 fn script(picture: &Picture<'_>, place: usize, record: &Record, findings: &mut Findings) {
     match &record.event {
-        Event::FaultBegan {
-            step,
-            nodes,
-            clients,
-            words,
-            ..
-        } if nodes.is_empty() && clients.is_empty() => {
-            let words = format!("step {} touched nothing: {words}", step + 1);
+        Event::FaultBegan { step, touched, .. } if touched.is_nothing() => {
+            let words = format!("step {} touched nothing: {}", step + 1, touched.words);
             findings.unknown(None, record.at_us, &[place], words);
         }
         Event::FaultMissed { step, why } => {
@@ -539,10 +533,12 @@ mod tests {
             log.event(Event::FaultBegan {
                 step: 0,
                 fault: FaultKind::Block,
-                nodes: [node].into(),
-                clients: [].into(),
-                words: "cut".into(),
-                cut: [(node, 0), (0, node)].into(),
+                touched: Box::new(crate::trace::Touched {
+                    nodes: [node].into(),
+                    clients: [].into(),
+                    words: "cut".into(),
+                    cut: [(node, 0), (0, node)].into(),
+                }),
             });
             log.event(Event::FaultEnded { step: 0 });
         }

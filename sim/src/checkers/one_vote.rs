@@ -297,7 +297,7 @@ mod tests {
             "m2",
             Fact::VoteGranted {
                 to,
-                master,
+                master: Box::new(master),
                 epoch: 4,
             },
         );

@@ -234,13 +234,11 @@ impl<'t> Picture<'t> {
             Event::FaultBegan {
                 step,
                 fault,
-                nodes,
-                cut,
-                ..
+                touched,
             } => {
                 let source = FaultSource::Step(*step);
                 self.reach
-                    .fault_began(source, *fault, nodes, cut, record.at_us);
+                    .fault_began(source, *fault, touched, record.at_us);
             }
             Event::FaultEnded { step } => {
                 self.reach
@@ -249,13 +247,12 @@ impl<'t> Picture<'t> {
             Event::WeatherBegan {
                 weather,
                 fault,
-                nodes,
-                cut,
+                touched,
                 ..
             } => {
                 let source = FaultSource::Weather(*weather);
                 self.reach
-                    .fault_began(source, *fault, nodes, cut, record.at_us);
+                    .fault_began(source, *fault, touched, record.at_us);
             }
             Event::WeatherEnded { weather } => {
                 self.reach

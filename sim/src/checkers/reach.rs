@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 
-use crate::trace::{ClientNumber, FaultKind, FaultSource, NodeNumber};
+use crate::trace::{ClientNumber, FaultKind, FaultSource, NodeNumber, Touched};
 
 /// Who can hear whom, as the script of faults and the processes tell.
 #[derive(Debug)]
@@ -230,11 +230,10 @@ impl Reach {
         &mut self,
         source: FaultSource,
         fault: FaultKind,
-        nodes: &[NodeNumber],
-        cut: &[(u16, u16)],
+        touched: &Touched,
         at_us: u64,
     ) {
-        for pair in self.between_nodes(cut) {
+        for pair in self.between_nodes(&touched.cut) {
             self.cuts
                 .entry(pair)
                 .or_insert(Cut {
@@ -244,7 +243,7 @@ impl Reach {
                 .faults += 1;
         }
         if fault == FaultKind::Clock {
-            for node in nodes {
+            for node in &touched.nodes {
                 if let Some(host) = self.nodes.get_mut(usize::from(*node)) {
                     host.clock_touched = true;
                 }
@@ -253,9 +252,9 @@ impl Reach {
         self.active.push(ActiveFault {
             source,
             fault,
-            nodes: nodes.to_vec(),
+            nodes: touched.nodes.to_vec(),
             began_us: at_us,
-            cut: cut.to_vec(),
+            cut: touched.cut.to_vec(),
         });
         self.version += 1;
     }
@@ -303,14 +302,22 @@ mod tests {
         [pairs(one, other), pairs(other, one)].concat()
     }
 
+    fn touched(nodes: &[NodeNumber], cut: &[(u16, u16)]) -> Touched {
+        Touched {
+            nodes: nodes.into(),
+            clients: [].into(),
+            words: "".into(),
+            cut: cut.into(),
+        }
+    }
+
     #[test]
     fn one_of_three_masters_cut_off_is_in_the_minority_since_the_cut() {
         let mut reach = Reach::new(3);
         reach.fault_began(
             FIRST,
             FaultKind::Partition,
-            &[0],
-            &both_ways(&[0], &[1, 2]),
+            &touched(&[0], &both_ways(&[0], &[1, 2])),
             1000,
         );
         assert_eq!(reach.minority_since_us(0, &[0, 1, 2]), Some(1000));
@@ -326,8 +333,7 @@ mod tests {
         reach.fault_began(
             FIRST,
             FaultKind::Block,
-            &[0],
-            &both_ways(&[0], &[1, 2]),
+            &touched(&[0], &both_ways(&[0], &[1, 2])),
             1000,
         );
         assert_eq!(reach.minority_since_us(0, &[0, 1, 2]), None);
@@ -340,8 +346,7 @@ mod tests {
         reach.fault_began(
             FIRST,
             FaultKind::Partition,
-            &[0],
-            &both_ways(&[0], &[1, 2]),
+            &touched(&[0], &both_ways(&[0], &[1, 2])),
             1000,
         );
         reach.process_changed(0, true, 9000);
@@ -351,8 +356,8 @@ mod tests {
     #[test]
     fn a_pair_cut_twice_is_healed_when_both_faults_have_ended() {
         let mut reach = Reach::new(2);
-        reach.fault_began(FIRST, FaultKind::Block, &[0], &[(0, 1)], 10);
-        reach.fault_began(SECOND, FaultKind::Block, &[0], &[(0, 1)], 20);
+        reach.fault_began(FIRST, FaultKind::Block, &touched(&[0], &[(0, 1)]), 10);
+        reach.fault_began(SECOND, FaultKind::Block, &touched(&[0], &[(0, 1)]), 20);
         reach.fault_ended(FIRST, 30);
         assert!(!reach.hears(1, 0));
         assert!(reach.hears(0, 1));

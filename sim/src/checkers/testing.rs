@@ -12,7 +12,7 @@ use super::{Code, Findings, Verdict, check};
 use crate::scenario::CrashKind;
 use crate::trace::{
     ClientInfo, Event, FaultKind, Header, NodeInfo, NodeNumber, Operation, Outcome, Phase,
-    ProcessChange, Record, SCHEMA_VERSION, StateLoad, Trace,
+    ProcessChange, Record, SCHEMA_VERSION, StateLoad, Touched, Trace,
 };
 
 /// An event log in the making.
@@ -226,14 +226,16 @@ impl Log {
     ) -> u16 {
         let step = self.step;
         self.step += 1;
-        let nodes = nodes.iter().map(|node| number(node)).collect();
-        self.event(Event::FaultBegan {
-            step,
-            fault,
-            nodes,
+        let touched = Box::new(Touched {
+            nodes: nodes.iter().map(|node| number(node)).collect(),
             clients: [].into(),
             words: words.into(),
             cut: cut.into(),
+        });
+        self.event(Event::FaultBegan {
+            step,
+            fault,
+            touched,
         });
         step
     }
@@ -378,7 +380,14 @@ impl Log {
     pub(super) fn votes(&mut self, voter: &str, to: &str, master: &str, epoch: u64) -> &mut Self {
         self.fact(voter, Fact::CurrentEpoch { epoch });
         let (to, master) = (id(to), id(master));
-        self.fact(voter, Fact::VoteGranted { to, master, epoch });
+        self.fact(
+            voter,
+            Fact::VoteGranted {
+                to,
+                master: Box::new(master),
+                epoch,
+            },
+        );
         let node = number(voter);
         let (synced, current_epoch, last_vote_epoch) = (true, epoch, epoch);
         self.event(Event::StateSaved {
@@ -461,7 +470,7 @@ impl Log {
             replica,
             Fact::ReplicationIdChanged {
                 id: forked,
-                previous,
+                previous: Box::new(previous),
                 offset,
             },
         );

@@ -190,10 +190,7 @@ impl Director<'_> {
             Event::FaultBegan {
                 step,
                 fault: begun.kind,
-                nodes: begun.touched.nodes.iter().copied().collect(),
-                clients: begun.touched.clients.iter().copied().collect(),
-                words: words.into(),
-                cut: begun.cut.clone().into(),
+                touched: Box::new(begun.touched.told(words, begun.cut.clone())),
             },
         );
         self.carry_out(now_us, step, action, &begun, lasts_us, world)?;

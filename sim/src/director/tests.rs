@@ -7,7 +7,7 @@ use crate::samples::{SECOND, after, at, cluster, kill_master, named};
 use crate::scenario::{
     ClientSpec, CrashKind, Formation, Latency, Scenario, Selector, StallKind, Step, StepAction,
 };
-use crate::trace::{Event, Outcome, Phase, ProcessChange, StateLoad, Trace};
+use crate::trace::{Event, Outcome, Phase, ProcessChange, StateLoad, Touched, Trace};
 use crate::{RunError, WorldKind, run};
 
 fn traces(scenario: &Scenario, seed: u64) -> impl Iterator<Item = (WorldKind, Trace)> {
@@ -69,7 +69,9 @@ fn remarks(trace: &Trace) -> Vec<&str> {
 /// The words of the fault that a step did.
 fn words(trace: &Trace, wanted: u16) -> String {
     let found = trace.records.iter().find_map(|record| match &record.event {
-        Event::FaultBegan { step, words, .. } if *step == wanted => Some(words.to_string()),
+        Event::FaultBegan { step, touched, .. } if *step == wanted => {
+            Some(touched.words.to_string())
+        }
         _ => None,
     });
     found.unwrap_or_else(|| "never began".to_owned())
@@ -332,15 +334,15 @@ fn a_minority_stops_acknowledging_and_the_cut_heals() {
         assert!(lost(&trace) > 0, "{world}: what it acknowledged is lost");
         assert!(remarks(&trace).is_empty(), "{world}: {:?}", remarks(&trace));
         let cut = trace.records.iter().find_map(|record| match &record.event {
-            Event::FaultBegan {
-                cut,
-                nodes,
-                clients,
-                ..
-            } => Some((cut, nodes, clients)),
+            Event::FaultBegan { touched, .. } => Some(touched),
             _ => None,
         });
-        let (cut, nodes, clients) = cut.unwrap();
+        let Touched {
+            cut,
+            nodes,
+            clients,
+            ..
+        } = &**cut.unwrap();
         // Two hosts on one side, five nodes and three clients on the other.
         assert_eq!(
             (cut.len(), nodes.len(), clients.len()),

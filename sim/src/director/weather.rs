@@ -496,10 +496,7 @@ impl Director<'_> {
                 kind: begun.kind,
                 fault: begun.fault,
                 lasts_us: begun.lasts_us,
-                nodes: begun.touched.nodes.iter().copied().collect(),
-                clients: begun.touched.clients.iter().copied().collect(),
-                words: begun.words.into(),
-                cut: begun.cut.into(),
+                touched: Box::new(begun.touched.told(begun.words, begun.cut)),
             },
         );
         number

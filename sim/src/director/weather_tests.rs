@@ -65,12 +65,12 @@ fn done(trace: &Trace) -> Vec<(WeatherKind, FaultKind, Vec<u16>, u64)> {
                 weather,
                 kind,
                 fault,
-                nodes,
+                touched,
                 ..
             } => Some((
                 *kind,
                 *fault,
-                nodes.to_vec(),
+                touched.nodes.to_vec(),
                 ended(*weather) - record.at_us,
             )),
             _ => None,
@@ -249,9 +249,9 @@ fn a_set_by_role_is_asked_when_the_time_has_come() {
                 } => role_changed_us = record.at_us,
                 Event::WeatherBegan {
                     kind: WeatherKind::Fork,
-                    nodes,
+                    touched,
                     ..
-                } => paused.push((nodes[0], record.at_us)),
+                } => paused.push((touched.nodes[0], record.at_us)),
                 _ => (),
             }
         }

@@ -240,7 +240,7 @@ fn a_usurper_whose_branch_ends_has_no_excuse() {
         "r1",
         Fact::ReplicationIdChanged {
             id: forked,
-            previous,
+            previous: Box::new(previous),
             offset: 200,
         },
     );
