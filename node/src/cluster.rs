@@ -326,6 +326,11 @@ impl ClusterState {
         self.set_flags(index, self[index].flags.difference(flags));
     }
 
+    /// Takes some from what a peer is held to be and adds others.
+    pub(crate) fn remark(&mut self, index: PeerIndex, gone: NodeFlags, new: NodeFlags) {
+        self.set_flags(index, self[index].flags.difference(gone) | new);
+    }
+
     /// Sets what a peer is held to be.
     pub(crate) fn set_flags(&mut self, index: PeerIndex, flags: NodeFlags) {
         self[index].set_flags(flags);

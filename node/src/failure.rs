@@ -158,8 +158,8 @@ pub(crate) fn received(node: &mut Node, from: PeerIndex, about: NodeId) {
 
 fn set_failed(node: &mut Node, index: PeerIndex) {
     let now = node.wall();
-    node.cluster.unmark(index, NodeFlags::PFAIL);
-    node.cluster.mark(index, NodeFlags::FAIL);
+    node.cluster
+        .remark(index, NodeFlags::PFAIL, NodeFlags::FAIL);
     node.cluster[index].fail_time = now;
     node.cluster.suspects.remove(&index);
     node.cluster.topology += 1;

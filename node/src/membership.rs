@@ -70,9 +70,8 @@ pub(crate) fn complete_handshake(node: &mut Node, index: PeerIndex, id: NodeId, 
     node.cluster.rename(index, id);
     // Until its pings tell.
     node.cluster[index].shard_id = id;
-    node.cluster.unmark(index, NodeFlags::HANDSHAKE);
     let role = flags & (NodeFlags::MASTER | NodeFlags::REPLICA);
-    node.cluster.mark(index, role);
+    node.cluster.remark(index, NodeFlags::HANDSHAKE, role);
     node.cluster.topology += 1;
     node.cluster.watch(index);
     node.note(Fact::HandshakeCompleted { node: id });
@@ -239,8 +238,8 @@ pub(crate) fn set_master(node: &mut Node, index: PeerIndex) {
             node.cluster.mark(index, NodeFlags::MIGRATE_TO);
         }
     }
-    node.cluster.unmark(index, NodeFlags::REPLICA);
-    node.cluster.mark(index, NodeFlags::MASTER);
+    node.cluster
+        .remark(index, NodeFlags::REPLICA, NodeFlags::MASTER);
     let peer = &mut node.cluster[index];
     peer.replica_of = None;
     let id = peer.id;
@@ -260,8 +259,7 @@ pub(crate) fn set_replica(node: &mut Node, index: PeerIndex, master: Option<Peer
     if node.cluster[index].is_master() {
         slots::release_all(node, index, SlotChange::OwnerGone);
         let was = NodeFlags::MASTER | NodeFlags::MIGRATE_TO;
-        node.cluster.unmark(index, was);
-        node.cluster.mark(index, NodeFlags::REPLICA);
+        node.cluster.remark(index, was, NodeFlags::REPLICA);
         node.cluster.topology += 1;
         node.save_config(false);
         node.update_state_later();

@@ -250,8 +250,7 @@ pub(crate) fn follow(node: &mut Node, master: PeerIndex, why: RoleChange) {
     let myself = node.cluster.myself();
     if myself.is_master() {
         let was = NodeFlags::MASTER | NodeFlags::MIGRATE_TO;
-        node.cluster.unmark(MYSELF, was);
-        node.cluster.mark(MYSELF, NodeFlags::REPLICA);
+        node.cluster.remark(MYSELF, was, NodeFlags::REPLICA);
         node.cluster.topology += 1;
         if !mends {
             node.cluster.migrating.clear();

@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use redrill_sim::trace::{ClientNumber, Event, FaultKind, FaultSource, NodeNumber, Phase, Trace};
+use redrill_sim::trace::{
+    ClientNumber, Event, FaultKind, FaultSource, NodeNumber, Phase, Record, Touched, Trace,
+};
 use redrill_sim::weather::WeatherKind;
 
 use super::Span;
@@ -123,6 +125,10 @@ fn notable(trace: &Trace, bands: &[(FaultBand, Option<WeatherKind>)]) -> BTreeSe
 fn all(trace: &Trace, run: Span) -> Vec<(FaultBand, Option<WeatherKind>)> {
     let mut bands: Vec<(FaultBand, Option<WeatherKind>)> = Vec::new();
     let mut open: BTreeMap<FaultSource, Vec<usize>> = BTreeMap::new();
+    let rest = |record: &Record| Span {
+        from_us: record.at_us,
+        to_us: run.to_us,
+    };
     for record in &trace.records {
         match &record.event {
             Event::FaultBegan {
@@ -133,16 +139,8 @@ fn all(trace: &Trace, run: Span) -> Vec<(FaultBand, Option<WeatherKind>)> {
                 let source = FaultSource::Step(*step);
                 open.entry(source).or_default().push(bands.len());
                 let band = FaultBand {
-                    source,
-                    kind: *fault,
-                    words: touched.words.to_string(),
-                    span: Span {
-                        from_us: record.at_us,
-                        to_us: run.to_us,
-                    },
                     lasts: !instant(*fault),
-                    nodes: touched.nodes.to_vec(),
-                    clients: touched.clients.to_vec(),
+                    ..band(source, *fault, touched, rest(record))
                 };
                 bands.push((band, None));
             }
@@ -156,16 +154,8 @@ fn all(trace: &Trace, run: Span) -> Vec<(FaultBand, Option<WeatherKind>)> {
                 let source = FaultSource::Weather(*weather);
                 open.entry(source).or_default().push(bands.len());
                 let band = FaultBand {
-                    source,
-                    kind: *fault,
                     words: format!("{} (weather)", touched.words),
-                    span: Span {
-                        from_us: record.at_us,
-                        to_us: run.to_us,
-                    },
-                    lasts: true,
-                    nodes: touched.nodes.to_vec(),
-                    clients: touched.clients.to_vec(),
+                    ..band(source, *fault, touched, rest(record))
                 };
                 bands.push((band, Some(*kind)));
             }
@@ -212,6 +202,19 @@ fn all(trace: &Trace, run: Span) -> Vec<(FaultBand, Option<WeatherKind>)> {
         }
     }
     bands
+}
+
+/// The band of a fault that lasts for a time.
+fn band(source: FaultSource, kind: FaultKind, touched: &Touched, span: Span) -> FaultBand {
+    FaultBand {
+        source,
+        kind,
+        words: touched.words.to_string(),
+        span,
+        lasts: true,
+        nodes: touched.nodes.to_vec(),
+        clients: touched.clients.to_vec(),
+    }
 }
 
 fn ended(
