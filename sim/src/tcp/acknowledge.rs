@@ -59,6 +59,11 @@ impl Acknowledger {
         self.sent
     }
 
+    /// Up to where it has told the sender that there is room, whether or not that arrived.
+    pub(super) const fn edge(&self) -> Position {
+        self.edge
+    }
+
     /// Counts all positions from `base` on.
     pub(super) const fn rebase(&mut self, base: Position) {
         self.sent -= base;

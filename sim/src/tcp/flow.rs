@@ -388,6 +388,10 @@ impl Flow {
                 }
             }
         }
+        if self.misses_room() {
+            let probe_us = now_us + self.resend_after_us();
+            self.resend_at_us = self.resend_at_us.min(probe_us);
+        }
         first
     }
 
@@ -430,6 +434,16 @@ impl Flow {
         let at_once = Condition::NODELAY | Condition::FINISHED;
         let held = small && !self.is.intersects(at_once) && self.small_end > self.acknowledged;
         (!held && self.sent + bytes <= self.edge).then_some(bytes)
+    }
+
+    /// Whether only the window holds the sender, and word of more room got lost: the sender has to
+    /// ask for it (`tcp_check_probe_timer`).
+    const fn misses_room(&self) -> bool {
+        self.sent < self.written
+            && self.sent == self.acknowledged
+            && self.coming.at_us == NEVER
+            && self.edge < self.acknowledger.edge()
+            && !self.is.contains(Condition::STOPPED)
     }
 
     fn put_under_way(&mut self, bytes: u32, now_us: u64, at_us: u64) {

@@ -107,6 +107,14 @@ impl Bench {
         }
     }
 
+    /// Reads what waits, and from now on all that arrives.
+    fn start_reading(&mut self, side: Side) {
+        self.reads[side as usize] = true;
+        let bytes = self.connection.unread_bytes(side);
+        self.connection
+            .read(side, bytes, self.now_us, &mut self.network);
+    }
+
     fn arrived_at(&self, side: Side) -> Vec<(u64, u64)> {
         let of_side = self.arrivals.iter().filter(|arrival| arrival.1 == side);
         of_side.map(|&(at_us, _, bytes)| (at_us, bytes)).collect()
@@ -320,10 +328,7 @@ fn a_reader_that_stands_still_pushes_back_and_lets_go_again() {
         "{waiting}"
     );
     assert!(!bench.writable[Opener as usize]);
-    bench.reads[Accepter as usize] = true;
-    bench
-        .connection
-        .read(Accepter, waiting, bench.now_us, &mut bench.network);
+    bench.start_reading(Accepter);
     bench.until(bench.now_us + 1_000 * MS);
     assert!(bench.writable[Opener as usize]);
     let arrived: u64 = bench
@@ -344,11 +349,7 @@ fn a_window_that_opens_during_a_partition_is_told_after_it() {
         bench.until(bench.now_us + MS);
     }
     bench.cut_both();
-    bench.reads[Accepter as usize] = true;
-    let waiting = bench.connection.unread_bytes(Accepter);
-    bench
-        .connection
-        .read(Accepter, waiting, bench.now_us, &mut bench.network);
+    bench.start_reading(Accepter);
     bench.until(bench.now_us + 5_000 * MS).heal_both();
     bench.until(bench.now_us + 60_000 * MS);
     let arrived: u64 = bench
@@ -357,6 +358,23 @@ fn a_window_that_opens_during_a_partition_is_told_after_it() {
         .map(|arrival| arrival.1)
         .sum();
     assert_eq!(arrived, taken);
+}
+
+#[test]
+fn a_sender_asks_for_room_when_word_of_it_got_lost_before_it_had_more_to_send() {
+    let mut bench = Bench::new(LOOPBACK);
+    bench.reads[Opener as usize] = false;
+    let mut taken = bench.write(Accepter, 65_590);
+    bench.until(LATENCY_US);
+    bench.fault(|network| network.cut(0, 1));
+    bench.start_reading(Opener);
+    taken += bench.write(Accepter, 65_483);
+    bench.until(1_000 * MS);
+    bench.fault(|network| network.heal(0, 1));
+    bench.until(5_000 * MS);
+    let arrived = bench.arrived_at(Opener);
+    assert!(arrived.last().unwrap().0 > 1_000 * MS, "{arrived:?}");
+    assert_eq!(arrived.iter().map(|arrival| arrival.1).sum::<u64>(), taken);
 }
 
 #[test]
@@ -522,7 +540,6 @@ proptest! {
         }
         // (time, total bytes written by then), by side that writes.
         let mut written: [Vec<(u64, u64)>; 2] = [vec![(0, 0)], vec![(0, 0)]];
-        let mut unread = [0_u64; 2];
         for act in acts {
             match act {
                 Act::Write(side, bytes) => {
@@ -539,14 +556,13 @@ proptest! {
                     }
                 }),
                 Act::Lossy(false) => bench.fault(|network| network.restore(1)),
-                Act::Reading(side, reads) => {
+                Act::Reading(side, true) => {
                     bench.look();
-                    bench.reads[side as usize] = reads;
-                    unread[side as usize] = bench.connection.unread_bytes(side);
-                    if reads {
-                        let bytes = unread[side as usize];
-                        bench.connection.read(side, bytes, bench.now_us, &mut bench.network);
-                    }
+                    bench.start_reading(side);
+                }
+                Act::Reading(side, false) => {
+                    bench.look();
+                    bench.reads[side as usize] = false;
                 }
                 Act::Wait(time_us) => {
                     bench.until(bench.now_us + time_us);
@@ -558,10 +574,8 @@ proptest! {
             while network.is_cut(0, 1) { network.heal(0, 1); }
             while network.is_cut(1, 0) { network.heal(1, 0); }
         });
-        bench.reads = [true; 2];
         for side in Side::BOTH {
-            let bytes = bench.connection.unread_bytes(side);
-            bench.connection.read(side, bytes, bench.now_us, &mut bench.network);
+            bench.start_reading(side);
         }
         bench.until(bench.now_us + 300_000 * MS);
         prop_assert_eq!(bench.broken, [None, None]);
