@@ -9,7 +9,7 @@ use std::path::Path;
 
 use redrill::Drill;
 use redrill::reports::sweep::Sweep as Swept;
-use redrill::sim::trace::{Event, FaultKind, Operation, Phase, Trace};
+use redrill::sim::trace::{Event, FaultEvent, FaultKind, Operation, Phase, Trace};
 use redrill::sim::{Run, WorldKind, run};
 use redrill::sweep::{Finished, Journal, JournalError, Options, Sweep, SweepError};
 use support::redrill;
@@ -78,16 +78,11 @@ fn faults(trace: &Trace) -> (u64, Vec<(u64, FaultKind, Vec<u16>)>) {
     let mut formed_us = 0;
     let mut faults = Vec::new();
     for record in &trace.records {
-        if let Event::Phase {
-            phase: Phase::Disturb,
-        } = record.event
-        {
+        if record.event.begins(Phase::Disturb) {
             formed_us = record.at_us;
         }
-        if let Event::FaultBegan { fault, touched, .. }
-        | Event::WeatherBegan { fault, touched, .. } = &record.event
-        {
-            faults.push((record.at_us, *fault, touched.nodes.to_vec()));
+        if let Some(FaultEvent::Began { fault, touched, .. }) = record.event.fault() {
+            faults.push((record.at_us, fault, touched.nodes.to_vec()));
         }
     }
     (formed_us, faults)

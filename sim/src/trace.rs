@@ -254,7 +254,75 @@ pub enum DataEvent<'a> {
     Wrote(NodeNumber, u64, u64),
 }
 
+/// A fault that begins or ends, whatever made it.
+#[derive(Clone, Copy, Debug)]
+pub enum FaultEvent<'a> {
+    /// [`Event::FaultBegan`] or [`Event::WeatherBegan`]
+    Began {
+        /// What made it.
+        source: FaultSource,
+        /// What it does.
+        fault: FaultKind,
+        /// Which weather, if it was weather.
+        weather: Option<WeatherKind>,
+        /// What it touched.
+        touched: &'a Touched,
+    },
+    /// [`Event::FaultEnded`] or [`Event::WeatherEnded`]: what made the fault.
+    Ended(FaultSource),
+}
+
 impl Event {
+    /// Whether a phase of the drill begins.
+    #[must_use]
+    pub fn begins(&self, wanted: Phase) -> bool {
+        matches!(self, Self::Phase { phase } if *phase == wanted)
+    }
+
+    /// The event, if a fault begins or ends with it.
+    #[must_use]
+    pub const fn fault(&self) -> Option<FaultEvent<'_>> {
+        match self {
+            Self::FaultBegan {
+                step,
+                fault,
+                touched,
+            } => Some(FaultEvent::Began {
+                source: FaultSource::Step(*step),
+                fault: *fault,
+                weather: None,
+                touched,
+            }),
+            Self::WeatherBegan {
+                weather,
+                kind,
+                fault,
+                lasts_us: _,
+                touched,
+            } => Some(FaultEvent::Began {
+                source: FaultSource::Weather(*weather),
+                fault: *fault,
+                weather: Some(*kind),
+                touched,
+            }),
+            Self::FaultEnded { step } => Some(FaultEvent::Ended(FaultSource::Step(*step))),
+            Self::WeatherEnded { weather } => {
+                Some(FaultEvent::Ended(FaultSource::Weather(*weather)))
+            }
+            Self::Phase { .. }
+            | Self::Node { .. }
+            | Self::Process { .. }
+            | Self::StateSaved { .. }
+            | Self::StateLoaded { .. }
+            | Self::FaultMissed { .. }
+            | Self::Operator { .. }
+            | Self::Operation(_)
+            | Self::Audited { .. }
+            | Self::BusTraffic { .. }
+            | Self::Remark { .. } => None,
+        }
+    }
+
     /// The event, if it tells of what clients wrote and read.
     #[must_use]
     pub const fn data(&self) -> Option<DataEvent<'_>> {

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use redrill_node::Fact;
 use redrill_sim::checkers::Picture;
-use redrill_sim::trace::{Event, FaultSource, NodeNumber, Phase, ProcessChange, Record};
+use redrill_sim::trace::{
+    Event, FaultEvent, FaultSource, NodeNumber, Phase, ProcessChange, Record,
+};
+use redrill_sim::weather::WeatherKind;
 use serde::{Deserialize, Serialize};
 
 use super::outages::Outages;
@@ -44,7 +47,7 @@ pub(super) struct Detector {
     /// What each fault cut.
     cut_by: BTreeMap<FaultSource, Vec<(NodeNumber, NodeNumber)>>,
     /// Which weather holds up which nodes that live through it.
-    held_up: BTreeMap<u32, Vec<NodeNumber>>,
+    held_up: BTreeMap<FaultSource, Vec<NodeNumber>>,
     /// Since when an observer is mistaken about a node.
     open: BTreeMap<(NodeNumber, NodeNumber), u64>,
     mistakes: Mistakes,
@@ -104,40 +107,24 @@ impl Detector {
     /// Sees a record that the picture has not taken in yet.
     pub(super) fn observe(&mut self, picture: &Picture<'_>, outages: &Outages, record: &Record) {
         let at_us = record.at_us;
+        if let Some(fault) = record.event.fault() {
+            self.fault(fault, at_us);
+        }
         match &record.event {
             Event::Node { node, fact } => self.fact(picture, outages, *node, fact, at_us),
             Event::Process { node, change } => self.process(*node, *change, at_us),
-            Event::FaultBegan { step, touched, .. } if !touched.cut.is_empty() => {
-                self.cut(FaultSource::Step(*step), &touched.cut, at_us);
-            }
-            Event::WeatherBegan {
-                weather, touched, ..
-            } if !touched.cut.is_empty() => {
-                self.cut(FaultSource::Weather(*weather), &touched.cut, at_us);
-            }
-            Event::FaultEnded { step } => self.heal(FaultSource::Step(*step), at_us),
-            Event::WeatherBegan {
-                weather,
-                kind,
-                touched,
-                ..
-            } if kind.spares_the_host() => {
-                self.held_up.insert(*weather, touched.nodes.to_vec());
-            }
-            Event::WeatherEnded { weather } => {
-                self.heal(FaultSource::Weather(*weather), at_us);
-                self.held_up.remove(weather);
-            }
             Event::Phase { phase } => match phase {
                 Phase::Disturb => self.is_under_load = true,
                 Phase::Audit => self.is_under_load = false,
                 Phase::Form | Phase::Heal | Phase::Converge | Phase::Done => {}
             },
-            Event::FaultBegan { .. }
-            | Event::WeatherBegan { .. }
-            | Event::StateSaved { .. }
+            Event::StateSaved { .. }
             | Event::StateLoaded { .. }
+            | Event::FaultBegan { .. }
+            | Event::FaultEnded { .. }
             | Event::FaultMissed { .. }
+            | Event::WeatherBegan { .. }
+            | Event::WeatherEnded { .. }
             | Event::Operator { .. }
             | Event::Operation(_)
             | Event::Audited { .. }
@@ -152,6 +139,26 @@ impl Detector {
         let lengths = open.map(|since_us| since_ms(load_end_us.max(*since_us), *since_us));
         self.mistakes.open_ms = lengths.collect();
         self.mistakes
+    }
+
+    fn fault(&mut self, fault: FaultEvent<'_>, at_us: u64) {
+        match fault {
+            FaultEvent::Began {
+                source,
+                weather,
+                touched,
+                ..
+            } => {
+                self.cut(source, &touched.cut, at_us);
+                if weather.is_some_and(WeatherKind::spares_the_host) {
+                    self.held_up.insert(source, touched.nodes.to_vec());
+                }
+            }
+            FaultEvent::Ended(source) => {
+                self.heal(source, at_us);
+                self.held_up.remove(&source);
+            }
+        }
     }
 
     fn fact(

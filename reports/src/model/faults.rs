@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use redrill_sim::trace::{
-    ClientNumber, Event, FaultKind, FaultSource, NodeNumber, Phase, Record, Touched, Trace,
+    ClientNumber, FaultEvent, FaultKind, FaultSource, NodeNumber, Phase, Trace,
 };
 use redrill_sim::weather::WeatherKind;
 
@@ -125,75 +125,46 @@ fn notable(trace: &Trace, bands: &[(FaultBand, Option<WeatherKind>)]) -> BTreeSe
 fn all(trace: &Trace, run: Span) -> Vec<(FaultBand, Option<WeatherKind>)> {
     let mut bands: Vec<(FaultBand, Option<WeatherKind>)> = Vec::new();
     let mut open: BTreeMap<FaultSource, Vec<usize>> = BTreeMap::new();
-    let rest = |record: &Record| Span {
-        from_us: record.at_us,
-        to_us: run.to_us,
-    };
     for record in &trace.records {
-        match &record.event {
-            Event::FaultBegan {
-                step,
+        match record.event.fault() {
+            Some(FaultEvent::Began {
+                source,
                 fault,
-                touched,
-            } => {
-                let source = FaultSource::Step(*step);
-                open.entry(source).or_default().push(bands.len());
-                let band = FaultBand {
-                    lasts: !instant(*fault),
-                    ..band(source, *fault, touched, rest(record))
-                };
-                bands.push((band, None));
-            }
-            Event::WeatherBegan {
                 weather,
-                kind,
-                fault,
                 touched,
-                ..
-            } => {
-                let source = FaultSource::Weather(*weather);
+            }) => {
                 open.entry(source).or_default().push(bands.len());
-                let band = FaultBand {
-                    words: format!("{} (weather)", touched.words),
-                    ..band(source, *fault, touched, rest(record))
+                let words = match weather {
+                    Some(_) => format!("{} (weather)", touched.words),
+                    None => touched.words.to_string(),
                 };
-                bands.push((band, Some(*kind)));
+                let band = FaultBand {
+                    source,
+                    kind: fault,
+                    words,
+                    span: Span {
+                        from_us: record.at_us,
+                        to_us: run.to_us,
+                    },
+                    lasts: weather.is_some() || !instant(fault),
+                    nodes: touched.nodes.to_vec(),
+                    clients: touched.clients.to_vec(),
+                };
+                bands.push((band, weather));
             }
-            Event::FaultEnded { step } => {
-                ended(
-                    &mut bands,
-                    &mut open,
-                    FaultSource::Step(*step),
-                    record.at_us,
-                );
+            Some(FaultEvent::Ended(source)) => {
+                for index in open.remove(&source).unwrap_or_default() {
+                    bands[index].0.span.to_us = record.at_us;
+                    bands[index].0.lasts = true;
+                }
             }
-            Event::WeatherEnded { weather } => {
-                ended(
-                    &mut bands,
-                    &mut open,
-                    FaultSource::Weather(*weather),
-                    record.at_us,
-                );
-            }
-            Event::Phase {
-                phase: Phase::Converge,
-            } => {
+            None if record.event.begins(Phase::Converge) => {
                 for index in open.values().flatten() {
                     bands[*index].0.span.to_us = record.at_us;
                 }
                 open.clear();
             }
-            Event::Phase { .. }
-            | Event::Node { .. }
-            | Event::Process { .. }
-            | Event::StateSaved { .. }
-            | Event::StateLoaded { .. }
-            | Event::FaultMissed { .. }
-            | Event::Operator { .. }
-            | Event::Operation(_)
-            | Event::Audited { .. }
-            | Event::BusTraffic { .. }
-            | Event::Remark { .. } => {}
+            None => {}
         }
     }
     for (band, _) in &mut bands {
@@ -202,31 +173,6 @@ fn all(trace: &Trace, run: Span) -> Vec<(FaultBand, Option<WeatherKind>)> {
         }
     }
     bands
-}
-
-/// The band of a fault that lasts for a time.
-fn band(source: FaultSource, kind: FaultKind, touched: &Touched, span: Span) -> FaultBand {
-    FaultBand {
-        source,
-        kind,
-        words: touched.words.to_string(),
-        span,
-        lasts: true,
-        nodes: touched.nodes.to_vec(),
-        clients: touched.clients.to_vec(),
-    }
-}
-
-fn ended(
-    bands: &mut [(FaultBand, Option<WeatherKind>)],
-    open: &mut BTreeMap<FaultSource, Vec<usize>>,
-    source: FaultSource,
-    at_us: u64,
-) {
-    for index in open.remove(&source).unwrap_or_default() {
-        bands[index].0.span.to_us = at_us;
-        bands[index].0.lasts = true;
-    }
 }
 
 /// Whether a fault of this kind is over as soon as it has happened, unless it is undone later.

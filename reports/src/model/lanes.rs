@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use redrill_node::{Fact, Slot, SlotSet};
 use redrill_sim::scenario::{CrashKind, StallKind};
-use redrill_sim::trace::{Event, FaultSource, NodeNumber, Phase, ProcessChange, Record, Trace};
+use redrill_sim::trace::{
+    Event, FaultEvent, FaultSource, NodeNumber, Phase, ProcessChange, Record, Trace,
+};
 
 use super::{Names, Span};
 
@@ -334,41 +336,21 @@ fn add_cuts(trace: &Trace, run: Span, lanes: &mut [Lane]) {
 
 /// Follows what is cut; true if something changed.
 fn change_cuts(record: &Record, cuts: &mut BTreeMap<FaultSource, Vec<(u16, u16)>>) -> bool {
-    match &record.event {
-        Event::FaultBegan { step, touched, .. } if !touched.cut.is_empty() => {
-            let source = FaultSource::Step(*step);
+    match record.event.fault() {
+        Some(FaultEvent::Began {
+            source, touched, ..
+        }) if !touched.cut.is_empty() => {
             cuts.entry(source).or_default().extend(&touched.cut);
             true
         }
-        Event::WeatherBegan {
-            weather, touched, ..
-        } if !touched.cut.is_empty() => {
-            let source = FaultSource::Weather(*weather);
-            cuts.entry(source).or_default().extend(&touched.cut);
-            true
-        }
-        Event::FaultEnded { step } => cuts.remove(&FaultSource::Step(*step)).is_some(),
-        Event::WeatherEnded { weather } => cuts.remove(&FaultSource::Weather(*weather)).is_some(),
-        Event::Phase {
-            phase: Phase::Converge,
-        } => {
+        Some(FaultEvent::Began { .. }) => false,
+        Some(FaultEvent::Ended(source)) => cuts.remove(&source).is_some(),
+        None if record.event.begins(Phase::Converge) => {
             let changed = !cuts.is_empty();
             cuts.clear();
             changed
         }
-        Event::FaultBegan { .. }
-        | Event::WeatherBegan { .. }
-        | Event::Phase { .. }
-        | Event::Node { .. }
-        | Event::Process { .. }
-        | Event::StateSaved { .. }
-        | Event::StateLoaded { .. }
-        | Event::FaultMissed { .. }
-        | Event::Operator { .. }
-        | Event::Operation(_)
-        | Event::Audited { .. }
-        | Event::BusTraffic { .. }
-        | Event::Remark { .. } => false,
+        None => false,
     }
 }
 

@@ -13,7 +13,7 @@ use rustc_hash::FxBuildHasher;
 
 use super::slot_map::{ALL_SLOTS, add_range, slots_in_words};
 use super::{Checker, Code, Findings, Picture};
-use crate::trace::{Event, NodeNumber, Phase, Record};
+use crate::trace::{NodeNumber, Phase, Record};
 
 /// Watches the end.
 pub(super) struct Convergence;
@@ -30,11 +30,7 @@ impl Checker for Convergence {
         record: &Record,
         findings: &mut Findings,
     ) {
-        if record.event
-            != (Event::Phase {
-                phase: Phase::Audit,
-            })
-        {
+        if !record.event.begins(Phase::Audit) {
             return;
         }
         let end = End {

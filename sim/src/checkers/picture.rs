@@ -16,7 +16,7 @@ use super::operators::OperatorActs;
 use super::reach::Reach;
 use crate::scenario::CrashKind;
 use crate::trace::{
-    Event, FaultSource, Header, NodeNumber, Phase, ProcessChange, Record, StateLoad,
+    Event, FaultEvent, Header, NodeNumber, Phase, ProcessChange, Record, StateLoad,
 };
 
 /// What the log says up to a record.
@@ -223,6 +223,16 @@ impl<'t> Picture<'t> {
     /// Takes in the next record.
     pub fn apply(&mut self, record: &Record) {
         self.now_us = record.at_us;
+        match record.event.fault() {
+            Some(FaultEvent::Began {
+                source,
+                fault,
+                touched,
+                ..
+            }) => self.reach.fault_began(source, fault, touched, record.at_us),
+            Some(FaultEvent::Ended(source)) => self.reach.fault_ended(source, record.at_us),
+            None => {}
+        }
         match &record.event {
             Event::Phase { phase } => {
                 self.phase = Some(*phase);
@@ -231,40 +241,17 @@ impl<'t> Picture<'t> {
             Event::Node { node, fact } => self.apply_fact(*node, fact, record.at_us),
             Event::Process { node, change } => self.apply_process(*node, *change, record.at_us),
             Event::StateLoaded { node, outcome } => self.apply_state(*node, *outcome),
-            Event::FaultBegan {
-                step,
-                fault,
-                touched,
-            } => {
-                let source = FaultSource::Step(*step);
-                self.reach
-                    .fault_began(source, *fault, touched, record.at_us);
-            }
-            Event::FaultEnded { step } => {
-                self.reach
-                    .fault_ended(FaultSource::Step(*step), record.at_us);
-            }
-            Event::WeatherBegan {
-                weather,
-                fault,
-                touched,
-                ..
-            } => {
-                let source = FaultSource::Weather(*weather);
-                self.reach
-                    .fault_began(source, *fault, touched, record.at_us);
-            }
-            Event::WeatherEnded { weather } => {
-                self.reach
-                    .fault_ended(FaultSource::Weather(*weather), record.at_us);
-            }
             Event::Operator {
                 command, failed, ..
             } => {
                 self.operators.note(command, *failed, record.at_us);
             }
             Event::StateSaved { .. }
+            | Event::FaultBegan { .. }
+            | Event::FaultEnded { .. }
             | Event::FaultMissed { .. }
+            | Event::WeatherBegan { .. }
+            | Event::WeatherEnded { .. }
             | Event::Operation(_)
             | Event::Audited { .. }
             | Event::BusTraffic { .. }

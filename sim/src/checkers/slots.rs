@@ -49,10 +49,7 @@ impl Checker for Slots {
         record: &Record,
         findings: &mut Findings,
     ) {
-        if let Event::Phase {
-            phase: Phase::Audit,
-        } = &record.event
-        {
+        if record.event.begins(Phase::Audit) {
             self.judge_end(picture, place, record.at_us, findings);
         } else if let Event::Node {
             node,
