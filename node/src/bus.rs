@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::clients;
-use crate::cluster::{Link, MYSELF, PeerIndex};
+use crate::cluster::{Held, Link, MYSELF, PeerIndex};
 use crate::fact::Fact;
 use crate::gossip::{self, PingKind};
 use crate::ids::LinkId;
@@ -57,11 +57,11 @@ pub(crate) fn down(node: &mut Node, link: LinkId) {
 /// A message arrived.
 pub(crate) fn received(node: &mut Node, link: LinkId, message: &Message) {
     node.cluster.received[message.kind() as usize] += 1;
-    let Some(entry) = node.cluster.link(link) else {
+    let Some(speaker) = node.cluster.held_link(link).map(|held| held.peer) else {
         return;
     };
     let header = &message.header;
-    let sender = identify(node, &entry, header);
+    let sender = identify(node, link, speaker, header);
     if let Some(sender) = sender {
         let now = node.wall();
         node.cluster[sender].data_received = now;
@@ -119,8 +119,13 @@ pub(crate) fn received(node: &mut Node, link: LinkId, message: &Message) {
 }
 
 /// The member that speaks (`getNodeFromLinkAndMsg`). An accepted link is tied to it.
-fn identify(node: &mut Node, link: &Link, header: &Header) -> Option<PeerIndex> {
-    if let Some(index) = link.peer.filter(|&index| {
+fn identify(
+    node: &mut Node,
+    link: LinkId,
+    speaker: Option<PeerIndex>,
+    header: &Header,
+) -> Option<PeerIndex> {
+    if let Some(index) = speaker.filter(|&index| {
         node.cluster
             .get(index)
             .is_some_and(|peer| !peer.in_handshake())
@@ -128,8 +133,8 @@ fn identify(node: &mut Node, link: &Link, header: &Header) -> Option<PeerIndex> 
         return Some(index);
     }
     let sender = node.cluster.find(header.sender)?;
-    if link.peer.is_none() {
-        membership::bind_inbound(node, link.id, sender);
+    if speaker.is_none() {
+        membership::bind_inbound(node, link, sender);
     }
     Some(sender)
 }
@@ -164,14 +169,14 @@ fn ping_like(
         }
         gossip::send_ping(node, link, PingKind::Pong);
     }
-    let Some(entry) = node.cluster.link(link) else {
+    let Some(&Held { inbound, peer, .. }) = node.cluster.held_link(link) else {
         return;
     };
     let mut sender = sender;
-    if let (false, Some(index)) = (entry.inbound, entry.peer) {
+    if let (false, Some(index)) = (inbound, peer) {
         if node.cluster[index].in_handshake() {
             if let Some(known) = sender {
-                if membership::update_address(node, known, &entry, header) {
+                if membership::update_address(node, known, link, header) {
                     node.save_config(false);
                     node.update_state_later();
                 }
@@ -194,13 +199,13 @@ fn ping_like(
         let is_ping = matches!(message.body, Body::Ping(_));
         if is_ping
             && !node.cluster[sender].in_handshake()
-            && membership::update_address(node, sender, &entry, header)
+            && membership::update_address(node, sender, link, header)
         {
             node.save_config(false);
             node.update_state_later();
         }
     }
-    if let (false, true, Some(index)) = (entry.inbound, is_pong, entry.peer) {
+    if let (false, true, Some(index)) = (inbound, is_pong, peer) {
         membership::heard_pong(node, index);
     }
     // The address update may have removed nobody, but a handshake may just have got its name:
@@ -232,8 +237,8 @@ fn take_in_member(node: &mut Node, link: LinkId, sender: PeerIndex, header: &Hea
     // The link may have been closed meanwhile; upstream then reads freed memory, we look again.
     let teller = node
         .cluster
-        .link(link)
-        .and_then(|entry| entry.peer)
+        .held_link(link)
+        .and_then(|held| held.peer)
         .or_else(|| node.cluster.find(header.sender));
     gossip::take_in(node, teller, &ping.gossip);
     if node

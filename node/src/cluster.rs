@@ -16,7 +16,8 @@ use crate::prefetch::prefetch_row;
 use crate::slot::{SLOT_COUNT, Slot, SlotRange, SlotSet};
 use crate::time::WallMillis;
 use buckets::Buckets;
-use links::{Held, Links};
+pub(crate) use links::Held;
+use links::Links;
 use rows::Rows;
 
 pub use links::Link;
@@ -539,6 +540,11 @@ impl ClusterState {
     pub(crate) const fn next_link(&mut self) -> LinkId {
         self.links_opened += 2;
         LinkId(self.links_opened)
+    }
+
+    /// What is needed of a bus connection to take in a message.
+    pub(crate) fn held_link(&self, link: LinkId) -> Option<&Held> {
+        self.links.held(link)
     }
 
     pub(crate) fn link_mut(&mut self, link: LinkId) -> Option<&mut Held> {

@@ -90,7 +90,7 @@ pub(crate) fn cron(node: &mut Node) -> bool {
 
 /// Sends a PING, PONG or MEET by a link (`clusterSendPing`).
 pub(crate) fn send_ping(node: &mut Node, link: LinkId, kind: PingKind) {
-    let Some(known) = node.cluster.link(link) else {
+    let Some(known) = node.cluster.held_link(link) else {
         return;
     };
     if let (false, PingKind::Ping, Some(peer)) = (known.inbound, kind, known.peer) {

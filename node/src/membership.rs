@@ -178,13 +178,14 @@ pub(crate) fn bind_inbound(node: &mut Node, link: LinkId, index: PeerIndex) {
 pub(crate) fn update_address(
     node: &mut Node,
     index: PeerIndex,
-    link: &Link,
+    link: LinkId,
     header: &Header,
 ) -> bool {
-    if node.cluster[index].link() == Some(link.id) {
+    if node.cluster[index].link() == Some(link) {
         return false;
     }
-    let Some(ip) = header.ip.or(link.remote_ip) else {
+    let reached = || node.cluster.link(link)?.remote_ip;
+    let Some(ip) = header.ip.or_else(reached) else {
         return false;
     };
     let address = Address {

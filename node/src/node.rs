@@ -257,7 +257,7 @@ impl Node {
 
     /// The same of what it touches next. Reads what [`Self::prefetch_link`] asked for.
     pub fn prefetch_peer(&self, link: LinkId) {
-        if let Some(peer) = self.cluster.link(link).and_then(|link| link.peer) {
+        if let Some(peer) = self.cluster.held_link(link).and_then(|link| link.peer) {
             self.cluster.prefetch_peer(peer);
         }
     }

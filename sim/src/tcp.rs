@@ -330,30 +330,30 @@ impl Connection {
 
     /// Notes when something happens next to what a side writes.
     fn reckon(&mut self, side: Side) {
-        self.due_us[side as usize] = self.due_of_us(side);
-        self.wanted_us[side as usize] = self.wanted_of_us(side);
+        let (due_us, wanted_us) = self.reckoned_us(side);
+        self.due_us[side as usize] = due_us;
+        self.wanted_us[side as usize] = wanted_us;
     }
 
-    fn due_of_us(&self, side: Side) -> u64 {
+    /// When something happens next to what a side writes, and when something that somebody waits
+    /// for.
+    fn reckoned_us(&self, side: Side) -> (u64, u64) {
         let flow = &self.flows[side as usize];
-        flow.next_us().min(self.reset_us(side))
-    }
-
-    fn wanted_of_us(&self, side: Side) -> u64 {
-        let flow = &self.flows[side as usize];
+        let (due_us, wanted_us) = flow.next_us();
+        let reset_us = self.reset_us(side);
         let news = self.broken[side as usize].is_some()
-            || self.is_open(side) && flow.has_news_for_sender()
-            || self.is_open(side.other()) && flow.has_news_for_receiver();
-        if news {
-            return 0;
-        }
-        flow.next_wanted_us().min(self.reset_us(side))
+            || flow.has_news_for_sender() && self.is_open(side)
+            || flow.has_news_for_receiver() && self.is_open(side.other());
+        let wanted_us = if news { 0 } else { wanted_us.min(reset_us) };
+        (due_us.min(reset_us), wanted_us)
     }
 
     /// For debug builds.
     fn is_reckoned(&self) -> bool {
-        self.due_us == Side::BOTH.map(|side| self.due_of_us(side))
-            && self.wanted_us == Side::BOTH.map(|side| self.wanted_of_us(side))
+        let reckoned = [self.due_us, self.wanted_us];
+        Side::BOTH.into_iter().all(|side| {
+            self.reckoned_us(side) == (reckoned[0][side as usize], reckoned[1][side as usize])
+        })
     }
 
     fn reckon_both(&mut self) {

@@ -41,7 +41,8 @@ pub(super) struct Links {
 pub(crate) struct Held {
     /// The peer, once known.
     pub(crate) peer: Option<PeerIndex>,
-    inbound: bool,
+    /// Whether the peer opened it.
+    pub(crate) inbound: bool,
     /// Whether it is up.
     pub(crate) up: bool,
     created: Stamp,
@@ -66,6 +67,11 @@ impl Links {
 
     pub(super) fn get(&self, id: LinkId) -> Option<Link> {
         Some(self.link(id, self.held.get(id.0)?))
+    }
+
+    /// A link as it is kept: each message looks at it more than once.
+    pub(super) fn held(&self, id: LinkId) -> Option<&Held> {
+        self.held.get(id.0)
     }
 
     pub(super) fn get_mut(&mut self, id: LinkId) -> Option<&mut Held> {

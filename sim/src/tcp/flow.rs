@@ -252,6 +252,9 @@ impl Flow {
 
     /// Whether the receiver, if it is still there, has to be told something.
     pub(super) const fn has_news_for_receiver(&self) -> bool {
+        if !self.is.contains(Condition::FINISHED) {
+            return self.told < self.arrived;
+        }
         self.told < self.payload(self.arrived)
             || self.has_ended() && !self.is.contains(Condition::TOLD_EOF)
     }
@@ -319,24 +322,15 @@ impl Flow {
 
 /// In time.
 impl Flow {
-    /// When something happens next that somebody waits for.
-    pub(super) fn next_wanted_us(&self) -> u64 {
-        let mut at_us = self.resend_at_us.min(self.arrives_at_us);
+    /// When anything happens next, and when something that somebody waits for: nobody waits for
+    /// acknowledgements unless something may follow them.
+    pub(super) fn next_us(&self) -> (u64, u64) {
+        let moves_us = self.arrives_at_us.min(self.resend_at_us);
+        let answers_us = self.coming.at_us.min(self.acknowledger.delayed_until_us());
+        let due_us = moves_us.min(answers_us);
         let waits = self.sent < self.written || self.is.contains(Condition::BLOCKED);
-        if waits && !self.is.contains(Condition::STOPPED) {
-            at_us = at_us
-                .min(self.coming.at_us)
-                .min(self.acknowledger.delayed_until_us());
-        }
-        at_us
-    }
-
-    /// When anything happens next.
-    pub(super) fn next_us(&self) -> u64 {
-        self.arrives_at_us
-            .min(self.resend_at_us)
-            .min(self.coming.at_us)
-            .min(self.acknowledger.delayed_until_us())
+        let wanted = waits && !self.is.contains(Condition::STOPPED);
+        (due_us, if wanted { due_us } else { moves_us })
     }
 
     /// Lets one thing happen that is due at `at_us`.

@@ -66,7 +66,7 @@ impl Kernel {
                     && held.scheduled_us == self.now_us
                 {
                     held.scheduled_us = NEVER;
-                    self.settle(wire);
+                    self.moves(wire);
                 }
             }
             Notice::Syn => self.syn_arrives(wire),
@@ -246,16 +246,55 @@ impl Kernel {
     }
 
     fn settle(&mut self, wire: WireIndex) {
-        let Some((held, mut around)) = self.moving(wire) else {
-            return;
+        let readable = self.move_on(wire);
+        self.tell_readable(wire, readable);
+        self.schedule(wire);
+    }
+
+    /// Something moves. As a rule one process has to turn for it, and nothing comes before that.
+    fn moves(&mut self, wire: WireIndex) {
+        let readable = self.move_on(wire);
+        match self.next_to_turn(wire, readable) {
+            Some((node, side)) => {
+                self.schedule(wire);
+                self.turn_for(node, Descriptor::Readable(wire, side));
+            }
+            None => {
+                self.tell_readable(wire, readable);
+                self.schedule(wire);
+            }
+        }
+    }
+
+    /// Lets a connection move up to now. The ends that have something to read then.
+    fn move_on(&mut self, wire: WireIndex) -> [bool; 2] {
+        match self.moving(wire) {
+            Some((held, mut around)) => held.settle(&mut around),
+            None => [false; 2],
+        }
+    }
+
+    /// The one process that has something to read, if its turn is what happens next.
+    fn next_to_turn(&self, wire: WireIndex, readable: [bool; 2]) -> Option<(NodeNumber, Side)> {
+        let side = match readable {
+            [true, false] => Side::Opener,
+            [false, true] => Side::Accepter,
+            [true, true] | [false, false] => return None,
         };
-        let readable = held.settle(&mut around);
+        match self.connections.end(wire, side) {
+            End::Link(node, _) | End::Served(node, _) | End::Master(node) => {
+                (self.queue.is_idle() && self.is_at_rest(node)).then_some((node, side))
+            }
+            End::Nobody | End::Exchange(_) | End::Client(..) | End::Operator(_) => None,
+        }
+    }
+
+    fn tell_readable(&mut self, wire: WireIndex, readable: [bool; 2]) {
         for side in Side::BOTH {
             if readable[side as usize] {
                 self.readable(wire, side);
             }
         }
-        self.schedule(wire);
     }
 
     /// A connection that is up, and what it moves in and among.

@@ -94,6 +94,17 @@ impl<T> Queue<T> {
         self.alarms.set(number, at_us, self.sequence);
     }
 
+    /// Whether nothing is due now.
+    pub(super) fn is_idle(&self) -> bool {
+        let entry_us = (self.heap.peek()).map_or(u64::MAX, |Reverse(entry)| entry.at_us);
+        self.at_once.is_empty() && entry_us.min(self.alarms.first().0) > self.now_us
+    }
+
+    /// Something happens at once that was not put in, as nothing else is due.
+    pub(super) const fn pass_over(&mut self) {
+        self.taken += 1;
+    }
+
     /// How many things were taken out.
     pub(super) const fn taken(&self) -> u64 {
         self.taken

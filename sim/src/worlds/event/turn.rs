@@ -84,8 +84,7 @@ impl Kernel {
             LoopState::Exchanging { .. } => self.exchange_due(node),
             LoopState::Polling => {
                 if self.is_up(node) {
-                    self.timers(node);
-                    self.end_turn(node);
+                    self.end_poll(node);
                 }
             }
         }
@@ -121,6 +120,21 @@ impl Kernel {
         }
     }
 
+    /// A process turns for one thing that became readable just now, and that nobody listed.
+    pub(super) fn turn_for(&mut self, node: NodeNumber, descriptor: Descriptor) {
+        self.queue.pass_over();
+        if self.attend(node, descriptor) == Flow::GoesOn {
+            self.end_poll(node);
+        }
+        self.look_further();
+    }
+
+    /// Whether a process would take what arrives, and has nothing else to do.
+    pub(super) fn is_at_rest(&self, node: NodeNumber) -> bool {
+        let host = &self.hosts[usize::from(node)];
+        self.may_turn(node) && host.ready.is_empty() && host.turn_at_us != self.now_us
+    }
+
     /// Whether a process would take what arrives.
     pub(super) fn may_turn(&self, node: NodeNumber) -> bool {
         let host = &self.hosts[usize::from(node)];
@@ -148,6 +162,11 @@ impl Kernel {
                 return;
             }
         }
+        self.end_poll(node);
+    }
+
+    /// What follows when all that a poll found was read.
+    fn end_poll(&mut self, node: NodeNumber) {
         self.timers(node);
         self.end_turn(node);
     }
