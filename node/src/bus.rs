@@ -190,12 +190,11 @@ fn ping_like(
         }
     }
     if let Some(sender) = sender {
-        let mut flags = node.cluster[sender].flags;
-        flags.set(
-            NodeFlags::NOFAILOVER,
-            header.flags.contains(NodeFlags::NOFAILOVER),
-        );
-        node.cluster.set_flags(sender, flags);
+        let changed = NodeFlags::NOFAILOVER & (node.cluster[sender].flags ^ header.flags);
+        if !changed.is_empty() {
+            let flags = node.cluster[sender].flags ^ changed;
+            node.cluster.set_flags(sender, flags);
+        }
         let is_ping = matches!(message.body, Body::Ping(_));
         if is_ping
             && !node.cluster[sender].in_handshake()

@@ -288,6 +288,11 @@ impl ClusterState {
         self.rows.pong(index)
     }
 
+    /// The same, with the peer's row at hand.
+    pub(crate) fn pong_in(&self, row: Row, index: PeerIndex) -> WallMillis {
+        self.rows.pong_in(row, index)
+    }
+
     /// Notes when the last pong of a peer arrived. Times before 1970 count as 0.
     pub(crate) fn set_pong_received(&mut self, index: PeerIndex, received: WallMillis) {
         self.rows.set_pong(index, received);

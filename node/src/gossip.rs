@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::action::Action;
-use crate::cluster::{ClusterState, MYSELF, Peer, PeerIndex};
+use crate::cluster::{ClusterState, MYSELF, Peer, PeerIndex, Row};
 use crate::engine::Quirk;
 use crate::failure;
 use crate::ids::LinkId;
@@ -33,6 +33,12 @@ pub(crate) enum PingKind {
 
 /// A node that is held for failing.
 const DOWN: NodeFlags = NodeFlags::FAIL.union(NodeFlags::PFAIL);
+
+/// A node that cannot be told of: nobody knows where it is.
+const NOWHERE: NodeFlags = NodeFlags::HANDSHAKE.union(NodeFlags::NOADDR);
+
+/// Whom a draw of peers to tell of passes over.
+const NOT_DRAWN: NodeFlags = NOWHERE.union(NodeFlags::MYSELF).union(NodeFlags::PFAIL);
 
 /// Whom a broadcast PONG goes to.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -275,12 +281,27 @@ fn take_in_known(
     flags: NodeFlags,
     pong_received_s: u32,
 ) {
-    let reported_down = flags.intersects(DOWN);
     // Nearly always nobody is reported by anybody.
-    let no_reports = node.cluster.reports.is_empty();
-    if (reported_down || !no_reports)
-        && let Some(reporter) = reporter.filter(|_| index != MYSELF)
-    {
+    let in_doubt = flags.intersects(DOWN) || !node.cluster.reports.is_empty();
+    if in_doubt && take_in_report(node, reporter, index, flags) {
+        return;
+    }
+    let pong = WallMillis(i64::from(pong_received_s) * 1000);
+    if pong <= node.wall().plus_ms(PONG_TOLERANCE_MS) {
+        node.cluster.hear_of_pong(index, pong);
+    }
+}
+
+/// What is told of a peer's health. True if it is held for failing, by the teller or by others.
+fn take_in_report(
+    node: &mut Node,
+    reporter: Option<PeerIndex>,
+    index: PeerIndex,
+    flags: NodeFlags,
+) -> bool {
+    let reported_down = flags.intersects(DOWN);
+    let counts_reports = !node.cluster.reports.is_empty() && !node.cluster.row(index).awaits_pong();
+    if let Some(reporter) = reporter.filter(|_| index != MYSELF) {
         if reported_down {
             failure::report(node, index, reporter);
             failure::mark_failing_if_agreed(node, index);
@@ -288,14 +309,7 @@ fn take_in_known(
             failure::withdraw_report(node, index, reporter);
         }
     }
-    let counts_reports = !no_reports && !node.cluster.row(index).awaits_pong();
-    if reported_down || (counts_reports && failure::report_count(node, index) > 0) {
-        return;
-    }
-    let pong = WallMillis(i64::from(pong_received_s) * 1000);
-    if pong <= node.wall().plus_ms(PONG_TOLERANCE_MS) {
-        node.cluster.hear_of_pong(index, pong);
-    }
+    reported_down || (counts_reports && failure::report_count(node, index) > 0)
 }
 
 /// What this ping tells of others.
@@ -305,15 +319,15 @@ fn gossip_section(node: &mut Node) -> Section {
         let entries = tell_of_some(node, entry);
         return Section::named(directory, entries);
     }
-    let spelled = tell_of_some(node, |cluster, index| {
-        let (entry, peer) = (entry(cluster, index), &cluster[index]);
+    let spelled = tell_of_some(node, |cluster, index, row| {
+        let (entry, peer) = (entry(cluster, index, row), &cluster[index]);
         entry.of(peer.id, peer.address)
     });
     Section::from(spelled)
 }
 
 /// Tells of a random tenth of the nodes, at least three, and of every node this one suspects.
-fn tell_of_some<T>(node: &mut Node, tell: impl Fn(&ClusterState, PeerIndex) -> T) -> Vec<T> {
+fn tell_of_some<T>(node: &mut Node, tell: impl Fn(&ClusterState, PeerIndex, Row) -> T) -> Vec<T> {
     let count = node.cluster.node_count() as i64;
     let wanted = (count / 10).max(3).min(count - 2).max(0) as usize;
     let room = wanted + usize::from(node.cluster.pfail_count);
@@ -322,12 +336,12 @@ fn tell_of_some<T>(node: &mut Node, tell: impl Fn(&ClusterState, PeerIndex) -> T
     // As many as there were at the last cron: a suspicion of this very turn is told later.
     let count = usize::from(node.cluster.pfail_count);
     let suspects = node.cluster.suspects.iter().copied();
-    let leave_out = NodeFlags::HANDSHAKE | NodeFlags::NOADDR;
     told.extend(
         suspects
-            .filter(|&index| !node.cluster.row(index).flags().intersects(leave_out))
+            .map(|index| (index, node.cluster.row(index)))
+            .filter(|(_, row)| !row.flags().intersects(NOWHERE))
             .take(count)
-            .map(|index| tell(&node.cluster, index)),
+            .map(|(index, row)| tell(&node.cluster, index, row)),
     );
     told
 }
@@ -336,7 +350,7 @@ fn tell_of_some<T>(node: &mut Node, tell: impl Fn(&ClusterState, PeerIndex) -> T
 fn tell_of_drawn<T>(
     node: &mut Node,
     wanted: usize,
-    tell: &impl Fn(&ClusterState, PeerIndex) -> T,
+    tell: &impl Fn(&ClusterState, PeerIndex, Row) -> T,
     told: &mut Vec<T>,
 ) {
     let Node {
@@ -362,28 +376,29 @@ fn tell_of_drawn<T>(
         }
         for &index in &scratch.drawn {
             let row = cluster.row(index);
-            if index == MYSELF || row.flags().contains(NodeFlags::PFAIL) {
-                continue;
-            }
-            let nowhere = NodeFlags::HANDSHAKE | NodeFlags::NOADDR;
-            if row.flags().intersects(nowhere)
-                || (!all_linked && !row.is_linked() && cluster[index].slots.is_empty())
-            {
-                fresh -= 1;
-                continue;
+            // Nearly all that are drawn may be told of.
+            if !all_linked || row.flags().intersects(NOT_DRAWN) {
+                if row.flags().intersects(NodeFlags::MYSELF | NodeFlags::PFAIL) {
+                    continue;
+                }
+                if row.flags().intersects(NOWHERE)
+                    || (!row.is_linked() && cluster[index].slots.is_empty())
+                {
+                    fresh -= 1;
+                    continue;
+                }
             }
             let (word, bit) = (usize::from(index.0) / 64, 1 << (index.0 % 64));
             if scratch.mentioned[word] & bit == 0 {
                 scratch.mentioned[word] |= bit;
-                told.push(tell(cluster, index));
+                told.push(tell(cluster, index, row));
                 fresh -= 1;
             }
         }
     }
 }
 
-fn entry(cluster: &ClusterState, index: PeerIndex) -> Entry {
-    let row = cluster.row(index);
+fn entry(cluster: &ClusterState, index: PeerIndex, row: Row) -> Entry {
     let ping_sent = if row.awaits_pong() {
         cluster[index].ping_sent()
     } else {
@@ -392,7 +407,7 @@ fn entry(cluster: &ClusterState, index: PeerIndex) -> Entry {
     Entry {
         name: row.name(),
         ping_sent_s: ping_sent.map_or(0, |sent| (sent.0 / 1000) as u32),
-        pong_received_s: (cluster.pong_received(index).0 / 1000) as u32,
+        pong_received_s: (cluster.pong_in(row, index).0 / 1000) as u32,
         flags: row.flags(),
     }
 }

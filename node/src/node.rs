@@ -220,8 +220,8 @@ impl Node {
             Input::Terminate => commands::terminate(self),
         }
         epoch::note_changes(self);
-        actions.append(&mut self.notes);
-        actions.append(&mut self.immediate);
+        hand_over(&mut self.notes, actions);
+        hand_over(&mut self.immediate, actions);
     }
 
     /// When the node next has to be woken ([`Input::Wake`]).
@@ -398,7 +398,7 @@ impl Node {
         self.todo.remove(Todo::SAVE_CONFIG | Todo::SYNC_CONFIG);
         let votes_first = self.has_bug(Bug::VotesBeforeSync);
         if votes_first {
-            actions.append(&mut self.outbox);
+            hand_over(&mut self.outbox, actions);
         }
         if saves.contains(Todo::SAVE_CONFIG) {
             let sync = saves.contains(Todo::SYNC_CONFIG);
@@ -408,6 +408,16 @@ impl Node {
             });
         }
         persistence::turn_end(self, actions);
-        actions.append(&mut self.outbox);
+        hand_over(&mut self.outbox, actions);
+    }
+}
+
+/// Puts what is queued behind the actions. Nearly always one of the two is empty.
+fn hand_over(queued: &mut Vec<Action>, actions: &mut Vec<Action>) {
+    if queued.is_empty() {
+    } else if actions.is_empty() {
+        std::mem::swap(queued, actions);
+    } else {
+        actions.append(queued);
     }
 }

@@ -113,7 +113,12 @@ impl Rows {
 
     /// When a peer's last pong arrived, or was heard of; 0 at first.
     pub(super) fn pong(&self, index: PeerIndex) -> WallMillis {
-        match self.get(index).pong {
+        self.pong_in(self.get(index), index)
+    }
+
+    /// The same, with the peer's row at hand.
+    pub(super) fn pong_in(&self, row: Row, index: PeerIndex) -> WallMillis {
+        match row.pong {
             NO_PONG => WallMillis(0),
             ASIDE => self.aside.get(&index).copied().unwrap_or_default(),
             since_ms => self.base.plus_ms(since_ms.into()),

@@ -18,9 +18,14 @@ struct Alarm {
 
 const UNSET: u32 = u32::MAX;
 
+/// Time and sequence in one number: it is compared without a branch.
+pub(super) const fn rank(at_us: u64, sequence: u64) -> u128 {
+    (at_us as u128) << 64 | sequence as u128
+}
+
 impl Alarm {
-    const fn rank(self) -> (u64, u64) {
-        (self.at_us, self.sequence)
+    const fn rank(self) -> u128 {
+        rank(self.at_us, self.sequence)
     }
 }
 
@@ -32,11 +37,9 @@ impl Alarms {
         }
     }
 
-    /// Time and sequence of the soonest alarm; a time that never comes if none is set.
-    pub(super) fn first(&self) -> (u64, u64) {
-        self.heap
-            .first()
-            .map_or((u64::MAX, u64::MAX), |alarm| alarm.rank())
+    /// The [`rank`] of the soonest alarm; that of a time that never comes if none is set.
+    pub(super) fn first(&self) -> u128 {
+        self.heap.first().map_or(u128::MAX, |alarm| alarm.rank())
     }
 
     /// Sets an alarm, in place of the one it had.
@@ -118,7 +121,7 @@ mod tests {
                 model.insert(number, (at_us, sequence));
                 if pops {
                     let soonest = *model.iter().min_by_key(|entry| entry.1).unwrap().0;
-                    prop_assert_eq!(alarms.first(), model[&soonest]);
+                    prop_assert_eq!(alarms.first(), { let (at_us, sequence) = model[&soonest]; rank(at_us, sequence) });
                     prop_assert_eq!(alarms.pop(), Some(soonest));
                     model.remove(&soonest);
                 }

@@ -8,7 +8,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
-use super::alarms::Alarms;
+use super::alarms::{Alarms, rank};
 
 /// Things to come, in order of time; what is due at one time, in the order it was put in.
 #[derive(Debug)]
@@ -97,7 +97,8 @@ impl<T> Queue<T> {
     /// Whether nothing is due now.
     pub(super) fn is_idle(&self) -> bool {
         let entry_us = (self.heap.peek()).map_or(u64::MAX, |Reverse(entry)| entry.at_us);
-        self.at_once.is_empty() && entry_us.min(self.alarms.first().0) > self.now_us
+        let alarm_us = (self.alarms.first() >> 64) as u64;
+        self.at_once.is_empty() && entry_us.min(alarm_us) > self.now_us
     }
 
     /// Something happens at once that was not put in, as nothing else is due.
@@ -116,9 +117,9 @@ impl<T> Queue<T> {
         let entry = self
             .heap
             .peek()
-            .map_or((u64::MAX, u64::MAX), |Reverse(entry)| entry.rank());
+            .map_or(u128::MAX, |Reverse(entry)| entry.rank());
         let alarm = self.alarms.first();
-        let next_us = entry.0.min(alarm.0);
+        let next_us = (entry.min(alarm) >> 64) as u64;
         if next_us > self.now_us
             && self.now_us <= limit_us
             && let Some(what) = self.at_once.pop_front()
@@ -153,8 +154,8 @@ impl<T> Queue<T> {
 }
 
 impl<T> Entry<T> {
-    const fn rank(&self) -> (u64, u64) {
-        (self.at_us, self.sequence)
+    const fn rank(&self) -> u128 {
+        rank(self.at_us, self.sequence)
     }
 }
 
