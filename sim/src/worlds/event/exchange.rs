@@ -116,7 +116,10 @@ impl Kernel {
                 return;
             };
             match found {
-                Found::Parcel(Parcel::Reply(reply), _) => {
+                Found::Parcel {
+                    parcel: Parcel::Reply(reply),
+                    ..
+                } => {
                     under_way.replies.push(reply);
                     let wait_us = under_way.exchange.timeout_ms.min(MAX_TIMEOUT_MS) * 1000;
                     if under_way.replies.len() == under_way.expected {
@@ -126,7 +129,7 @@ impl Kernel {
                     self.wait_for_exchange(node, wait_us);
                 }
                 // A server sends clients nothing else.
-                Found::Parcel(..) => {}
+                Found::Parcel { .. } => {}
                 Found::Nothing | Found::More => return,
                 Found::Closed | Found::Broken(Break::Reset) => {
                     return self.exchange_broken(node, false);

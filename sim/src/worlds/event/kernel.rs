@@ -383,18 +383,22 @@ impl Kernel {
         let mut written = std::mem::take(&mut self.written_by_client);
         let ended = loop {
             match self.next(wire, Side::Opener) {
-                Found::Parcel(Parcel::Reply(reply), _) => {
+                Found::Parcel {
+                    parcel: Parcel::Reply(reply),
+                    ..
+                } => {
                     let input = ClientInput::Reply(connection, reply);
                     self.let_client_write(number, input, &mut written);
                 }
-                Found::Parcel(
-                    Parcel::Bus(_)
-                    | Parcel::Command(_)
-                    | Parcel::FullResync(_)
-                    | Parcel::Continue(_)
-                    | Parcel::Stream(_),
-                    _,
-                ) => {}
+                Found::Parcel {
+                    parcel:
+                        Parcel::Bus(_)
+                        | Parcel::Command(_)
+                        | Parcel::FullResync(_)
+                        | Parcel::Continue(_)
+                        | Parcel::Stream(_),
+                    ..
+                } => {}
                 Found::Nothing | Found::More => break false,
                 Found::Closed | Found::Broken(_) => break true,
             }
@@ -432,7 +436,10 @@ impl Kernel {
         use super::wire::Found;
         self.receive(wire, Side::Opener, u64::MAX);
         match self.next(wire, Side::Opener) {
-            Found::Parcel(Parcel::Reply(reply), _) => {
+            Found::Parcel {
+                parcel: Parcel::Reply(reply),
+                ..
+            } => {
                 self.close(wire, Side::Opener);
                 let failed = matches!(reply, Reply::Error(_));
                 self.answered(ticket, operator::show(&reply), failed);
@@ -440,7 +447,7 @@ impl Kernel {
             Found::Closed | Found::Broken(_) => {
                 self.unanswered(ticket, wire, "the connection was lost");
             }
-            Found::Parcel(..) | Found::Nothing | Found::More => {}
+            Found::Parcel { .. } | Found::Nothing | Found::More => {}
         }
     }
 

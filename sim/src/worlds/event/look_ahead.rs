@@ -10,7 +10,7 @@ use super::table::{End, WireIndex};
 use crate::trace::NodeNumber;
 
 /// As many connections stay in the processor's cache together with what belongs to them.
-const CACHED_CONNECTIONS: u32 = 1000;
+const CACHED_CONNECTIONS: u32 = 6000;
 
 impl Kernel {
     /// Has what the next events touch come into the processor's cache.

@@ -40,6 +40,10 @@ impl Line {
         first: NONE,
         last: NONE,
     };
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.first == NONE
+    }
 }
 
 impl Parcels {

@@ -192,13 +192,15 @@ impl Kernel {
             return;
         }
         // Nothing stands before it: it is done as it comes.
-        self.prepare_writes(node, &wanted);
-        let mut waits = false;
-        for action in wanted.drain(..) {
-            if waits {
-                self.hosts[usize::from(node)].held.push_back(action);
-            } else {
-                waits = self.do_now(node, action) == Flow::Sleeps;
+        if !wanted.is_empty() {
+            self.prepare_writes(node, &wanted);
+            let mut waits = false;
+            for action in wanted.drain(..) {
+                if waits {
+                    self.hosts[usize::from(node)].held.push_back(action);
+                } else {
+                    waits = self.do_now(node, action) == Flow::Sleeps;
+                }
             }
         }
         self.actions = wanted;
@@ -219,19 +221,23 @@ impl Kernel {
         if let Some(process) = &mut self.hosts[usize::from(node)].node {
             process.handle(now, input, &mut actions);
         }
-        for fact in actions.extract_if(.., |action| is_fact(action)) {
-            self.do_now(node, fact);
+        if actions.iter().any(is_fact) {
+            for fact in actions.extract_if(.., |action| is_fact(action)) {
+                self.do_now(node, fact);
+            }
         }
         actions
     }
 
     fn hold(&mut self, node: NodeNumber, mut wanted: Vec<Action>) -> Flow {
         let mut flow = Flow::GoesOn;
-        for action in wanted.drain(..) {
-            if can_be_held(&action) {
-                self.hosts[usize::from(node)].held.push_back(action);
-            } else {
-                flow = self.do_now(node, action);
+        if !wanted.is_empty() {
+            for action in wanted.drain(..) {
+                if can_be_held(&action) {
+                    self.hosts[usize::from(node)].held.push_back(action);
+                } else {
+                    flow = self.do_now(node, action);
+                }
             }
         }
         self.actions = wanted;
@@ -371,10 +377,17 @@ impl Kernel {
         // The node may close the connection at any message.
         while self.connections.end(wire, side) == end {
             let why = match self.next(wire, side) {
-                Found::Parcel(parcel, wire_len) => {
+                Found::Parcel {
+                    parcel,
+                    wire_len,
+                    is_last,
+                } => {
                     if self.deliver(node, end, parcel, wire_len as usize) == Flow::Sleeps {
                         self.note_ready(node, Descriptor::Readable(wire, side));
                         return Flow::Sleeps;
+                    }
+                    if is_last {
+                        break;
                     }
                     continue;
                 }

@@ -50,8 +50,14 @@ pub(super) struct Surroundings<'a> {
 /// What a reader finds.
 #[derive(Debug)]
 pub(super) enum Found {
-    /// With the bytes it took.
-    Parcel(Parcel, u64),
+    /// Something whole.
+    Parcel {
+        parcel: Parcel,
+        /// The bytes it took.
+        wire_len: u64,
+        /// Nothing follows it now.
+        is_last: bool,
+    },
     /// Nothing more now.
     Nothing,
     /// More has arrived than was received.
@@ -165,8 +171,13 @@ impl Wire {
         if let Some(why) = lane.broken {
             return Found::Broken(why);
         }
-        if let Some((parcel, len)) = parcels.pop_whole(&mut lane.line) {
-            return Found::Parcel(parcel, len);
+        if let Some((parcel, wire_len)) = parcels.pop_whole(&mut lane.line) {
+            let is_last = lane.line.is_empty() && !lane.eof && self.tcp.readable_bytes(side) == 0;
+            return Found::Parcel {
+                parcel,
+                wire_len,
+                is_last,
+            };
         }
         if self.tcp.readable_bytes(side) > 0 {
             Found::More
