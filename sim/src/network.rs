@@ -63,6 +63,9 @@ pub struct Network {
     dark: Vec<bool>,
     /// Links as they were measured on a real network, in place of what is drawn.
     measured: BTreeMap<(HostNumber, HostNumber), Measured>,
+    /// Whether every segment arrives after its latency, as nearly all do: nothing is cut, degraded,
+    /// dark, measured or limited.
+    is_ordinary: bool,
 }
 
 /// A link as it was measured.
@@ -110,7 +113,7 @@ impl Network {
             }
         }
         let dark = vec![false; zones.len()];
-        Self {
+        let mut network = Self {
             zones,
             zone_count,
             latency_of,
@@ -125,7 +128,10 @@ impl Network {
             degraded: BTreeMap::new(),
             dark,
             measured: BTreeMap::new(),
-        }
+            is_ordinary: false,
+        };
+        network.note_state();
+        network
     }
 
     /// Number of hosts.
@@ -153,6 +159,21 @@ impl Network {
 
     /// Sends a segment with `bytes` of payload. `attempt` tells retransmissions of it apart.
     pub fn transit(
+        &mut self,
+        now_us: u64,
+        from: HostNumber,
+        to: HostNumber,
+        bytes: u64,
+        attempt: u8,
+    ) -> Transit {
+        if self.is_ordinary {
+            return Transit::Arrives(now_us + self.latency_us(now_us, from, to));
+        }
+        self.transit_in_trouble(now_us, from, to, bytes, attempt)
+    }
+
+    #[cold]
+    fn transit_in_trouble(
         &mut self,
         now_us: u64,
         from: HostNumber,
@@ -225,6 +246,7 @@ impl Network {
     /// them.
     pub fn cut(&mut self, from: HostNumber, to: HostNumber) {
         *self.cuts.entry((from, to)).or_insert(0) += 1;
+        self.note_state();
     }
 
     /// Undoes one [`Self::cut`].
@@ -235,6 +257,7 @@ impl Network {
                 self.cuts.remove(&(from, to));
             }
         }
+        self.note_state();
     }
 
     /// Whether nothing passes from one host to another.
@@ -255,6 +278,7 @@ impl Network {
             .entry((from, to))
             .or_default()
             .insert(fault, by);
+        self.note_state();
     }
 
     /// Takes back what a fault made worse.
@@ -263,16 +287,19 @@ impl Network {
             faults.remove(&fault);
             !faults.is_empty()
         });
+        self.note_state();
     }
 
     /// Makes the link from one host to another be as it was measured, from now on.
     pub fn set_measured(&mut self, from: HostNumber, to: HostNumber, link: Measured) {
         self.measured.insert((from, to), link);
+        self.note_state();
     }
 
     /// Forgets what was measured.
     pub fn forget_measured(&mut self) {
         self.measured.clear();
+        self.note_state();
     }
 
     fn measured(&self, from: HostNumber, to: HostNumber) -> Option<Measured> {
@@ -285,12 +312,22 @@ impl Network {
     /// Takes the power from a host, or gives it back. A dark host answers nothing.
     pub fn set_dark(&mut self, host: HostNumber, dark: bool) {
         self.dark[usize::from(host)] = dark;
+        self.note_state();
     }
 
     /// Whether a host has no power.
     #[must_use]
     pub fn is_dark(&self, host: HostNumber) -> bool {
         self.dark[usize::from(host)]
+    }
+
+    /// To be called after every change.
+    fn note_state(&mut self) {
+        self.is_ordinary = self.cuts.is_empty()
+            && self.degraded.is_empty()
+            && self.measured.is_empty()
+            && self.bandwidth_bytes_per_s.is_none()
+            && !self.dark.contains(&true);
     }
 
     fn degradation(&self, from: HostNumber, to: HostNumber) -> Degradation {

@@ -280,6 +280,13 @@ impl Connection {
     /// Lets everything happen that is due, in order of time.
     fn settle(&mut self, now_us: u64, network: &mut Network) {
         debug_assert!(self.is_reckoned(), "what is due was not reckoned");
+        let [opener_us, accepter_us] = self.due_us;
+        if opener_us.min(accepter_us) <= now_us {
+            self.settle_due(now_us, network);
+        }
+    }
+
+    fn settle_due(&mut self, now_us: u64, network: &mut Network) {
         loop {
             let [opener_us, accepter_us] = self.due_us;
             let side = match opener_us <= accepter_us {

@@ -261,7 +261,13 @@ impl Flow {
 
     /// Whether the sender has to be told that it may go on.
     pub(super) fn has_news_for_sender(&self) -> bool {
-        self.is.contains(Condition::BLOCKED) && self.send_room() >= self.send_buffer_bytes() / 3
+        self.is.contains(Condition::BLOCKED) && self.has_room_again()
+    }
+
+    /// Rare, and asked about at every step: kept out of its way.
+    #[cold]
+    fn has_room_again(&self) -> bool {
+        self.send_room() >= self.send_buffer_bytes() / 3
     }
 
     /// Whether the FIN has arrived.
@@ -351,8 +357,9 @@ impl Flow {
             self.note_crowd();
             let acknowledgement = std::mem::replace(&mut self.coming, next);
             self.take_acknowledgement(acknowledgement);
+            let waits = self.sent < self.written;
             return Step {
-                sent: self.transmit(at_us, road),
+                sent: waits.then(|| self.transmit(at_us, road)).flatten(),
                 ..Step::default()
             };
         }
