@@ -252,9 +252,6 @@ impl Flow {
 
     /// Whether the receiver, if it is still there, has to be told something.
     pub(super) const fn has_news_for_receiver(&self) -> bool {
-        if !self.is.contains(Condition::FINISHED) {
-            return self.told < self.arrived;
-        }
         self.told < self.payload(self.arrived)
             || self.has_ended() && !self.is.contains(Condition::TOLD_EOF)
     }
@@ -264,8 +261,6 @@ impl Flow {
         self.is.contains(Condition::BLOCKED) && self.has_room_again()
     }
 
-    /// Rare, and asked about at every step: kept out of its way.
-    #[cold]
     fn has_room_again(&self) -> bool {
         self.send_room() >= self.send_buffer_bytes() / 3
     }
@@ -328,6 +323,35 @@ impl Flow {
 
 /// In time.
 impl Flow {
+    /// Whether it is open, and nobody waits for room.
+    pub(super) const fn is_plain(&self) -> bool {
+        let special = Condition::BLOCKED
+            .union(Condition::FINISHED)
+            .union(Condition::STOPPED);
+        !self.is.intersects(special)
+    }
+
+    /// [`Self::next_us`] of a flow that [`Self::is_plain`]; at once what the receiver has to be
+    /// told.
+    pub(super) fn next_while_plain_us(&self) -> (u64, u64) {
+        let moves_us = self.arrives_at_us.min(self.resend_at_us);
+        let answers_us = self.coming.at_us.min(self.acknowledger.delayed_until_us());
+        let due_us = moves_us.min(answers_us);
+        let wanted_us = if self.sent < self.written {
+            due_us
+        } else {
+            moves_us
+        };
+        (
+            due_us,
+            if self.told < self.arrived {
+                0
+            } else {
+                wanted_us
+            },
+        )
+    }
+
     /// When anything happens next, and when something that somebody waits for: nobody waits for
     /// acknowledgements unless something may follow them.
     pub(super) fn next_us(&self) -> (u64, u64) {

@@ -28,7 +28,12 @@ pub fn string_to_i64(text: &[u8]) -> Option<i64> {
 
 /// Number of decimal digits of `value`.
 pub(super) fn digits(value: usize) -> usize {
-    value.checked_ilog10().unwrap_or(0) as usize + 1
+    match value {
+        // Nearly all are lengths of short words.
+        0..=9 => 1,
+        10..=99 => 2,
+        _ => value.ilog10() as usize + 1,
+    }
 }
 
 /// Writes a double as C's `%.17g`, which is what `addReplyDouble` sends.
