@@ -65,6 +65,10 @@ pub(crate) fn received(node: &mut Node, link: LinkId, message: &Message) {
     if let Some(sender) = sender {
         let now = node.wall();
         node.cluster[sender].data_received = now;
+        // Much comes before the look at it.
+        if let Some(master) = node.cluster[sender].replica_of {
+            node.cluster.prefetch_peer(master);
+        }
         if !node.cluster[sender].in_handshake() {
             take_in_header(node, sender, header);
         }

@@ -12,7 +12,7 @@ use crate::time::{Stamp, WallMillis};
 
 /// What is known of one node (`clusterNode`), but for its last pong
 /// ([`ClusterState::pong_received`](super::ClusterState::pong_received)). What every message looks
-/// at comes first, in one cache line.
+/// at comes first, in two cache lines.
 #[derive(Clone, Debug)]
 #[repr(C, align(64))]
 pub struct Peer {
@@ -29,6 +29,8 @@ pub struct Peer {
     pub offset_time: WallMillis,
     /// When the ping was sent that waits for its pong.
     ping_sent: WallMillis,
+    /// Its announced host name.
+    pub hostname: Option<Box<str>>,
     /// Its master.
     pub replica_of: Option<PeerIndex>,
     /// The id of its shard (from Redis 7.2); its own id while that is not known, and in older
@@ -37,8 +39,6 @@ pub struct Peer {
     orphaned_time: Stamp,
     /// The connection it opened to this node.
     pub inbound_link: Option<LinkId>,
-    /// Its announced host name.
-    pub hostname: Option<Box<str>>,
     /// Its replicas, in the order they were learned of.
     pub replicas: Vec<PeerIndex>,
     /// When it was added.
@@ -98,11 +98,11 @@ impl Peer {
             offset: 0,
             offset_time: WallMillis(0),
             ping_sent: WallMillis(0),
+            hostname: None,
             replica_of: None,
             shard_id: id,
             orphaned_time: Stamp::ZERO,
             inbound_link: None,
-            hostname: None,
             replicas: Vec::new(),
             created: now,
             fail_time: WallMillis(0),

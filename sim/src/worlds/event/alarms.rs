@@ -23,6 +23,11 @@ pub(super) const fn rank(at_us: u64, sequence: u64) -> u128 {
     (at_us as u128) << 64 | sequence as u128
 }
 
+/// The time in a [`rank`].
+pub(super) const fn due_us(rank: u128) -> u64 {
+    (rank >> 64) as u64
+}
+
 impl Alarm {
     const fn rank(self) -> u128 {
         rank(self.at_us, self.sequence)

@@ -8,7 +8,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
-use super::alarms::{Alarms, rank};
+use super::alarms::{Alarms, due_us, rank};
 
 /// Things to come, in order of time; what is due at one time, in the order it was put in.
 #[derive(Debug)]
@@ -42,8 +42,8 @@ const SPELL: u32 = 14;
 
 #[derive(Debug)]
 struct Entry<T> {
-    at_us: u64,
-    sequence: u64,
+    /// When it is due and when it was put in ([`rank`]).
+    rank: u128,
     what: T,
 }
 
@@ -67,11 +67,8 @@ impl<T> Queue<T> {
             return;
         }
         self.sequence += 1;
-        let entry = Entry {
-            at_us,
-            sequence: self.sequence,
-            what,
-        };
+        let rank = rank(at_us, self.sequence);
+        let entry = Entry { rank, what };
         match at_us >> SPELL {
             spell if spell > self.spell => self.later.entry(spell).or_default().push(entry),
             _ => self.heap.push(Reverse(entry)),
@@ -96,9 +93,7 @@ impl<T> Queue<T> {
 
     /// Whether nothing is due now.
     pub(super) fn is_idle(&self) -> bool {
-        let entry_us = (self.heap.peek()).map_or(u64::MAX, |Reverse(entry)| entry.at_us);
-        let alarm_us = (self.alarms.first() >> 64) as u64;
-        self.at_once.is_empty() && entry_us.min(alarm_us) > self.now_us
+        self.at_once.is_empty() && due_us(self.first().min(self.alarms.first())) > self.now_us
     }
 
     /// Something happens at once that was not put in, as nothing else is due.
@@ -114,12 +109,8 @@ impl<T> Queue<T> {
     /// The next thing, if it is due at `limit_us` at the latest, and when.
     pub(super) fn pop_until(&mut self, limit_us: u64) -> Option<(u64, Due<T>)> {
         self.fill_heap();
-        let entry = self
-            .heap
-            .peek()
-            .map_or(u128::MAX, |Reverse(entry)| entry.rank());
-        let alarm = self.alarms.first();
-        let next_us = (entry.min(alarm) >> 64) as u64;
+        let (entry, alarm) = (self.first(), self.alarms.first());
+        let next_us = due_us(entry.min(alarm));
         if next_us > self.now_us
             && self.now_us <= limit_us
             && let Some(what) = self.at_once.pop_front()
@@ -140,6 +131,11 @@ impl<T> Queue<T> {
         Some((next_us, Due::Entry(entry.what)))
     }
 
+    /// The rank of what is due first in the heap.
+    fn first(&self) -> u128 {
+        (self.heap.peek()).map_or(u128::MAX, |Reverse(entry)| entry.rank)
+    }
+
     /// What is due soon, as far as is known without looking further: the next thing first, then
     /// two of which one comes after it, as a rule.
     pub(super) fn soon(&self) -> impl Iterator<Item = &T> {
@@ -153,15 +149,9 @@ impl<T> Queue<T> {
     }
 }
 
-impl<T> Entry<T> {
-    const fn rank(&self) -> u128 {
-        rank(self.at_us, self.sequence)
-    }
-}
-
 impl<T> PartialEq for Entry<T> {
     fn eq(&self, other: &Self) -> bool {
-        self.rank() == other.rank()
+        self.rank == other.rank
     }
 }
 
@@ -175,7 +165,7 @@ impl<T> PartialOrd for Entry<T> {
 
 impl<T> Ord for Entry<T> {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.rank().cmp(&other.rank())
+        self.rank.cmp(&other.rank)
     }
 }
 
