@@ -472,6 +472,7 @@ pub(crate) mod tests {
     fn a_slow_link_sends_one_segment_after_the_other() {
         let mut network = constant(100, 2, 1448);
         network.bandwidth_bytes_per_s = Some(1_000_000);
+        network.note_state();
         assert_eq!(network.transit(0, 0, 1, 1_000, 0), Transit::Arrives(1_100));
         assert_eq!(network.transit(10, 0, 1, 500, 0), Transit::Arrives(1_600));
         assert_eq!(
