@@ -274,6 +274,7 @@ fn take_in_spelled(
 
 /// What is told of a peer, but for its address. `reporter` is the teller, if what it holds of
 /// others counts.
+#[inline]
 fn take_in_known(
     node: &mut Node,
     reporter: Option<PeerIndex>,

@@ -142,6 +142,7 @@ impl Rows {
 
     /// A pong was heard of that came at a time. It counts if no ping of this node waits for its
     /// pong, and if it is news.
+    #[inline]
     pub(super) fn hear_of_pong(&mut self, index: PeerIndex, at: WallMillis) {
         let pong = self.reckon(at);
         match self.rows.get_mut(usize::from(index.0)) {

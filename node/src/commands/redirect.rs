@@ -82,6 +82,17 @@ struct Keys<'a> {
     missing: usize,
 }
 
+/// The look for the slot of a command's keys.
+struct Search<'a> {
+    node: &'a Node,
+    are_channels: bool,
+    /// Whether this node looks at slots on their way.
+    looks: bool,
+    /// Whose slots on their way it knows.
+    my_shard: PeerIndex,
+    located: Option<Keys<'a>>,
+}
+
 /// Decides where a command goes.
 pub(super) fn route(node: &Node, client: ClientFlags, spec: &Spec, words: &[Word]) -> Route {
     let writes = spec.flags.contains(Flags::WRITE);
@@ -124,7 +135,7 @@ struct Subject {
 }
 
 fn served_here<'a>(
-    node: &Node,
+    node: &'a Node,
     client: ClientFlags,
     subject: Subject,
     commands: impl Iterator<Item = (&'a Spec, &'a [Word])>,
@@ -181,7 +192,7 @@ fn served_here<'a>(
 
 /// Finds the slot of a command's keys and what is going on with it; `None` if it has no keys.
 fn locate<'a>(
-    node: &Node,
+    node: &'a Node,
     are_channels: bool,
     reads: bool,
     commands: impl Iterator<Item = (&'a Spec, &'a [Word])>,
@@ -193,10 +204,28 @@ fn locate<'a>(
         Some(master) if node.has_quirk(Quirk::ReplicasAsk) => master,
         Some(_) | None => MYSELF,
     };
-    let looks = myself.is_master() || reads;
-    let mut located: Option<Keys<'a>> = None;
-    for key in commands.flat_map(|(spec, words)| spec.keys_of(words)) {
-        let keys = match &mut located {
+    let mut search = Search {
+        node,
+        are_channels,
+        looks: myself.is_master() || reads,
+        my_shard,
+        located: None,
+    };
+    for (spec, words) in commands {
+        // Nearly all commands have one key, at one place.
+        match spec.only_key() {
+            Some(place) => words.get(place).map_or(Ok(()), |key| search.take_in(key))?,
+            None => spec
+                .keys_of(words)
+                .try_for_each(|key| search.take_in(key))?,
+        }
+    }
+    Ok(search.located)
+}
+
+impl<'a> Search<'a> {
+    fn take_in(&mut self, key: &'a Word) -> Result<(), Redirection> {
+        let keys = match &mut self.located {
             Some(keys) => {
                 if keys.first != key {
                     if key_slot(key) != keys.slot {
@@ -206,35 +235,37 @@ fn locate<'a>(
                 }
                 keys
             }
-            None => {
-                let slot = key_slot(key);
-                let owner = cluster.owner(slot).ok_or(Redirection::Unserved)?;
-                let migrating = (looks && owner == my_shard)
-                    .then(|| cluster.migrating.get(&slot).copied())
-                    .flatten();
-                located.insert(Keys {
-                    first: key,
-                    slot,
-                    owner,
-                    several: false,
-                    migrating,
-                    importing: looks
-                        && migrating.is_none()
-                        && cluster.importing.contains_key(&slot),
-                    present: 0,
-                    missing: 0,
-                })
-            }
+            None => self.located.insert(self.begin(key)?),
         };
-        if (keys.migrating.is_some() || keys.importing) && !are_channels {
-            if node.store.get(key, node.now.wall).is_some() {
+        if (keys.migrating.is_some() || keys.importing) && !self.are_channels {
+            if self.node.store.get(key, self.node.now.wall).is_some() {
                 keys.present += 1;
             } else {
                 keys.missing += 1;
             }
         }
+        Ok(())
     }
-    Ok(located)
+
+    fn begin(&self, key: &'a Word) -> Result<Keys<'a>, Redirection> {
+        let cluster = &self.node.cluster;
+        let slot = key_slot(key);
+        let owner = cluster.owner(slot).ok_or(Redirection::Unserved)?;
+        let migrating = (self.looks && owner == self.my_shard)
+            .then(|| cluster.migrating.get(&slot).copied())
+            .flatten();
+        let importing = self.looks && migrating.is_none() && cluster.importing.contains_key(&slot);
+        Ok(Keys {
+            first: key,
+            slot,
+            owner,
+            several: false,
+            migrating,
+            importing,
+            present: 0,
+            missing: 0,
+        })
+    }
 }
 
 /// Where a client that waits for a key must go, if this node serves it no longer.

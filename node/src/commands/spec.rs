@@ -272,6 +272,17 @@ impl Spec {
         self.key_places(words).map(|(place, _)| &words[place])
     }
 
+    /// The place of its key, if it has one at most, which always stands there.
+    pub(crate) const fn only_key(&self) -> Option<usize> {
+        if let [keys] = self.keys
+            && let FindKeys::Range { last: 0, .. } = keys.find
+        {
+            Some(keys.first)
+        } else {
+            None
+        }
+    }
+
     /// Whether only a look at the whole command line finds all keys (`CMD_MOVABLE_KEYS`).
     pub(crate) fn has_movable_keys(&self) -> bool {
         self.keys.iter().any(|keys| keys.range().is_none())
