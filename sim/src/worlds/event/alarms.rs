@@ -1,4 +1,4 @@
-//! One alarm for each client: a heap in which an alarm is moved, not left behind.
+//! One alarm for each host: a heap in which an alarm is moved, not left behind.
 
 /// Alarms by number. Each has one time at most.
 #[derive(Debug)]
@@ -65,6 +65,11 @@ impl Alarms {
             place => place as usize,
         };
         self.settle(place, alarm);
+    }
+
+    /// The soonest alarm.
+    pub(super) fn soonest(&self) -> Option<u16> {
+        self.heap.first().map(|alarm| alarm.number)
     }
 
     /// Takes the soonest alarm out.

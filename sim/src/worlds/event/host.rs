@@ -26,8 +26,6 @@ pub(super) struct Host {
     pub(super) held: VecDeque<Action>,
     /// The next turn in the scheduler, if any.
     pub(super) turn_at_us: u64,
-    /// The next timer in the scheduler, if any.
-    pub(super) timer_at_us: u64,
     /// What the disk answered and the process has not seen yet.
     pub(super) from_disk: VecDeque<FromDisk>,
     /// Until when the poll sleeps if nothing happens.
@@ -90,7 +88,6 @@ impl Host {
             polled: VecDeque::new(),
             held: VecDeque::new(),
             turn_at_us: u64::MAX,
-            timer_at_us: u64::MAX,
             from_disk: VecDeque::new(),
             poll_until_us: u64::MAX,
             links: IdMap::default(),
@@ -115,7 +112,6 @@ impl Host {
         self.held.clear();
         self.from_disk.clear();
         self.turn_at_us = u64::MAX;
-        self.timer_at_us = u64::MAX;
         self.poll_until_us = u64::MAX;
         self.links.clear();
         self.clients.clear();

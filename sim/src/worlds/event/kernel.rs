@@ -33,8 +33,6 @@ pub(super) enum Event {
     Connection(WireIndex, Notice),
     /// A process turns because something is readable.
     Turn(NodeNumber),
-    /// A process's poll times out.
-    Timer(NodeNumber),
     /// A process goes on: its sleep is over, or its disk is done.
     Resume(NodeNumber),
     /// Something may have reached a disk.
@@ -178,8 +176,11 @@ impl Kernel {
         }
         let event = match due {
             Due::Entry(event) => event,
-            Due::Alarm(client) => {
-                self.client_due(client);
+            Due::Alarm(host) => {
+                match host.checked_sub(self.hosts.len() as u16) {
+                    Some(client) => self.client_due(client),
+                    None => self.timer_due(host),
+                }
                 return true;
             }
         };
@@ -189,7 +190,6 @@ impl Kernel {
                 self.turn_due(node);
                 self.look_further();
             }
-            Event::Timer(node) => self.timer_due(node),
             Event::Resume(node) => self.resume_due(node),
             Event::Disk(node) => self.disk_due(node),
             Event::Impatient(ticket, wire) => self.unanswered(ticket, wire, "no answer in time"),
@@ -239,7 +239,7 @@ impl Kernel {
         let wake_at_us = client.next_wake_us().max(self.now_us);
         let number = self.clients.len() as u16;
         if wake_at_us != NEVER {
-            self.queue.set_alarm(number, wake_at_us);
+            self.queue.set_alarm(self.alarm_of(number), wake_at_us);
         }
         self.clients.push(ClientHost {
             client,
@@ -325,8 +325,14 @@ impl Kernel {
         let wake_at_us = host.client.next_wake_us();
         if wake_at_us != NEVER && wake_at_us != host.wake_at_us {
             host.wake_at_us = wake_at_us.max(self.now_us);
-            self.queue.set_alarm(number, host.wake_at_us);
+            let wake_at_us = host.wake_at_us;
+            self.queue.set_alarm(self.alarm_of(number), wake_at_us);
         }
+    }
+
+    /// The alarms of clients come after those of nodes.
+    fn alarm_of(&self, client: u16) -> u16 {
+        self.hosts.len() as u16 + client
     }
 
     /// What is sent waits in `written` to be handed to the kernel.

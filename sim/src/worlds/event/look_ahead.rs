@@ -7,6 +7,7 @@ use redrill_node::{Action, LinkId};
 use super::connections::Notice;
 use super::kernel::{Event, Kernel};
 use super::table::{End, WireIndex};
+use crate::network::HostNumber;
 use crate::trace::NodeNumber;
 
 /// As many connections stay in the processor's cache together with what belongs to them.
@@ -18,9 +19,12 @@ impl Kernel {
         if self.connections.len() < CACHED_CONNECTIONS {
             return;
         }
+        if let Some(host) = self.queue.next_alarm() {
+            self.prepare_timer(host);
+        }
         let mut soon = self.queue.soon();
-        if let Some(next) = soon.next() {
-            self.prepare(next);
+        if let Some(&Event::Connection(wire, Notice::Moves)) = soon.next() {
+            self.prepare_arrival(wire);
         }
         for later in soon {
             if let Event::Connection(wire, Notice::Moves) = *later {
@@ -29,22 +33,11 @@ impl Kernel {
         }
     }
 
-    fn prepare(&self, next: &Event) {
-        match *next {
-            Event::Connection(wire, Notice::Moves) => self.prepare_arrival(wire),
-            Event::Timer(node) => {
-                if let Some(process) = &self.hosts[usize::from(node)].node {
-                    process.prefetch_tables();
-                }
-            }
-            Event::Connection(
-                _,
-                Notice::Syn | Notice::SynAgain | Notice::Up(_) | Notice::Refused,
-            )
-            | Event::Turn(_)
-            | Event::Resume(_)
-            | Event::Disk(_)
-            | Event::Impatient(..) => {}
+    /// A poll will time out, and as a rule pings leave.
+    fn prepare_timer(&self, host: HostNumber) {
+        let host = self.hosts.get(usize::from(host));
+        if let Some(process) = host.and_then(|host| host.node.as_ref()) {
+            process.prefetch_tables();
         }
     }
 

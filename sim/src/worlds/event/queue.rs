@@ -1,7 +1,7 @@
 //! What happens when: the queue of a discrete-event scheduler.
 //!
 //! Four kinds of things come due, and each has the cheapest place that keeps the order: what is
-//! due at this very time stands in line, what each client waits for next replaces what it waited
+//! due at this very time stands in line, what each host waits for next replaces what it waited
 //! for before, what is due soon is in a heap, and what is due later waits, in no order, for the
 //! heap: a large cluster that starts has a million of those.
 
@@ -18,9 +18,9 @@ pub(super) struct Queue<T> {
     later: BTreeMap<u64, Vec<Entry<T>>>,
     /// The last spell that the heap holds.
     spell: u64,
-    /// What was put in to happen at once: after everything of `heap` and `alarms` that is due
-    /// now, which was put in before.
-    at_once: VecDeque<T>,
+    /// What was put in to happen at once: after everything of `heap` that is due now, which was
+    /// put in before.
+    at_once: VecDeque<Entry<T>>,
     alarms: Alarms,
     now_us: u64,
     sequence: u64,
@@ -62,13 +62,13 @@ impl<T> Queue<T> {
     }
 
     pub(super) fn push(&mut self, at_us: u64, what: T) {
+        self.sequence += 1;
+        let rank = rank(at_us.max(self.now_us), self.sequence);
+        let entry = Entry { rank, what };
         if at_us <= self.now_us {
-            self.at_once.push_back(what);
+            self.at_once.push_back(entry);
             return;
         }
-        self.sequence += 1;
-        let rank = rank(at_us, self.sequence);
-        let entry = Entry { rank, what };
         match at_us >> SPELL {
             spell if spell > self.spell => self.later.entry(spell).or_default().push(entry),
             _ => self.heap.push(Reverse(entry)),
@@ -85,10 +85,10 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Sets an alarm, in place of the one it had. Not before now.
+    /// Sets an alarm, in place of the one it had.
     pub(super) fn set_alarm(&mut self, number: u16, at_us: u64) {
         self.sequence += 1;
-        self.alarms.set(number, at_us, self.sequence);
+        (self.alarms).set(number, at_us.max(self.now_us), self.sequence);
     }
 
     /// Whether nothing is due now.
@@ -110,25 +110,30 @@ impl<T> Queue<T> {
     pub(super) fn pop_until(&mut self, limit_us: u64) -> Option<(u64, Due<T>)> {
         self.fill_heap();
         let (entry, alarm) = (self.first(), self.alarms.first());
-        let next_us = due_us(entry.min(alarm));
-        if next_us > self.now_us
-            && self.now_us <= limit_us
-            && let Some(what) = self.at_once.pop_front()
-        {
-            self.taken += 1;
-            return Some((self.now_us, Due::Entry(what)));
-        }
-        if next_us > limit_us {
+        let line = (self.at_once.front()).map_or(u128::MAX, |entry| entry.rank);
+        let next = entry.min(alarm).min(line);
+        let next_us = due_us(next);
+        if next_us > limit_us || next == u128::MAX {
             return None;
         }
         self.now_us = self.now_us.max(next_us);
         self.taken += 1;
-        if alarm < entry {
+        if next == alarm {
             let number = self.alarms.pop()?;
-            return Some((next_us, Due::Alarm(number)));
+            return Some((self.now_us, Due::Alarm(number)));
         }
-        let Reverse(entry) = self.heap.pop()?;
-        Some((next_us, Due::Entry(entry.what)))
+        let entry = if next == line {
+            self.at_once.pop_front()?
+        } else {
+            self.heap.pop()?.0
+        };
+        Some((self.now_us, Due::Entry(entry.what)))
+    }
+
+    /// Whose alarm goes off before anything else of what is due soon ([`Self::soon`]).
+    pub(super) fn next_alarm(&self) -> Option<u16> {
+        let is_next = self.alarms.first() < self.first();
+        is_next.then(|| self.alarms.soonest()).flatten()
     }
 
     /// The rank of what is due first in the heap.

@@ -54,16 +54,10 @@ impl Kernel {
         }
     }
 
+    /// A process's poll times out.
     pub(super) fn timer_due(&mut self, node: NodeNumber) {
-        let host = &mut self.hosts[usize::from(node)];
-        if host.timer_at_us != self.now_us {
-            return;
-        }
-        host.timer_at_us = u64::MAX;
-        if host.poll_until_us > self.now_us {
-            // Something happened meanwhile, and the poll began anew.
-            self.set_timer(node);
-        } else if self.may_turn(node) {
+        let polls = self.hosts[usize::from(node)].poll_until_us <= self.now_us;
+        if polls && self.may_turn(node) {
             self.turn(node);
         }
     }
@@ -258,15 +252,7 @@ impl Kernel {
         let Some(process) = &host.node else { return };
         let wait_us = process.next_wake().at.0.saturating_sub(now_us);
         host.poll_until_us = now_us + wait_us.div_ceil(POLL_GRAIN_US) * POLL_GRAIN_US;
-        self.set_timer(node);
-    }
-
-    fn set_timer(&mut self, node: NodeNumber) {
-        let host = &mut self.hosts[usize::from(node)];
-        if host.timer_at_us > host.poll_until_us {
-            host.timer_at_us = host.poll_until_us;
-            self.queue.push(host.poll_until_us, Event::Timer(node));
-        }
+        self.queue.set_alarm(node, host.poll_until_us);
     }
 }
 
