@@ -11,8 +11,7 @@ pub(super) struct Alarms {
 
 #[derive(Clone, Copy, Debug)]
 struct Alarm {
-    at_us: u64,
-    sequence: u64,
+    rank: u128,
     number: u16,
 }
 
@@ -28,12 +27,6 @@ pub(super) const fn due_us(rank: u128) -> u64 {
     (rank >> 64) as u64
 }
 
-impl Alarm {
-    const fn rank(self) -> u128 {
-        rank(self.at_us, self.sequence)
-    }
-}
-
 impl Alarms {
     pub(super) const fn new() -> Self {
         Self {
@@ -44,16 +37,13 @@ impl Alarms {
 
     /// The [`rank`] of the soonest alarm; that of a time that never comes if none is set.
     pub(super) fn first(&self) -> u128 {
-        self.heap.first().map_or(u128::MAX, |alarm| alarm.rank())
+        self.heap.first().map_or(u128::MAX, |alarm| alarm.rank)
     }
 
     /// Sets an alarm, in place of the one it had.
     pub(super) fn set(&mut self, number: u16, at_us: u64, sequence: u64) {
-        let alarm = Alarm {
-            at_us,
-            sequence,
-            number,
-        };
+        let rank = rank(at_us, sequence);
+        let alarm = Alarm { rank, number };
         if self.places.len() <= usize::from(number) {
             self.places.resize(usize::from(number) + 1, UNSET);
         }
@@ -86,23 +76,25 @@ impl Alarms {
 
     /// Puts an alarm where it belongs, starting from a place that is its own or free.
     fn settle(&mut self, mut place: usize, alarm: Alarm) {
-        while place > 0 && alarm.rank() < self.heap[(place - 1) / 2].rank() {
+        while place > 0 && alarm.rank < self.heap[(place - 1) / 2].rank {
             let parent = (place - 1) / 2;
             self.put(place, self.heap[parent]);
             place = parent;
         }
-        loop {
-            let children = 2 * place + 1..(2 * place + 3).min(self.heap.len());
-            let soonest = children.min_by_key(|&child| self.heap[child].rank());
-            match soonest {
-                Some(child) if self.heap[child].rank() < alarm.rank() => {
-                    self.put(place, self.heap[child]);
-                    place = child;
-                }
-                Some(_) | None => break,
-            }
+        while let Some(child) = self.soonest_child(place)
+            && self.heap[child].rank < alarm.rank
+        {
+            self.put(place, self.heap[child]);
+            place = child;
         }
         self.put(place, alarm);
+    }
+
+    fn soonest_child(&self, place: usize) -> Option<usize> {
+        let left = 2 * place + 1;
+        let first = self.heap.get(left)?;
+        let second = self.heap.get(left + 1);
+        Some(left + usize::from(second.is_some_and(|second| second.rank < first.rank)))
     }
 
     fn put(&mut self, place: usize, alarm: Alarm) {
