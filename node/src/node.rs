@@ -414,10 +414,9 @@ impl Node {
 
 /// Puts what is queued behind the actions. Nearly always one of the two is empty.
 fn hand_over(queued: &mut Vec<Action>, actions: &mut Vec<Action>) {
-    if queued.is_empty() {
-    } else if actions.is_empty() {
+    if actions.is_empty() {
         std::mem::swap(queued, actions);
-    } else {
+    } else if !queued.is_empty() {
         actions.append(queued);
     }
 }

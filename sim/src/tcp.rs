@@ -349,7 +349,7 @@ impl Connection {
     /// for.
     fn reckoned_us(&self, side: Side) -> (u64, u64) {
         let flow = &self.flows[side as usize];
-        // Nobody has an end that is closed, and so nothing of what follows it.
+        // While both ends are open, no reset is on its way and nothing broke.
         if self.ends == [End::Open; 2] && flow.is_plain() {
             return flow.next_while_plain_us();
         }

@@ -258,11 +258,7 @@ impl Flow {
 
     /// Whether the sender has to be told that it may go on.
     pub(super) fn has_news_for_sender(&self) -> bool {
-        self.is.contains(Condition::BLOCKED) && self.has_room_again()
-    }
-
-    fn has_room_again(&self) -> bool {
-        self.send_room() >= self.send_buffer_bytes() / 3
+        self.is.contains(Condition::BLOCKED) && self.send_room() >= self.send_buffer_bytes() / 3
     }
 
     /// Whether the FIN has arrived.
@@ -334,33 +330,23 @@ impl Flow {
     /// [`Self::next_us`] of a flow that [`Self::is_plain`]; at once what the receiver has to be
     /// told.
     pub(super) fn next_while_plain_us(&self) -> (u64, u64) {
-        let moves_us = self.arrives_at_us.min(self.resend_at_us);
-        let answers_us = self.coming.at_us.min(self.acknowledger.delayed_until_us());
-        let due_us = moves_us.min(answers_us);
-        let wanted_us = if self.sent < self.written {
-            due_us
-        } else {
-            moves_us
-        };
-        (
-            due_us,
-            if self.told < self.arrived {
-                0
-            } else {
-                wanted_us
-            },
-        )
+        let (due_us, wanted_us) = self.next_if_us(self.sent < self.written);
+        let has_news = self.told < self.arrived;
+        (due_us, if has_news { 0 } else { wanted_us })
     }
 
     /// When anything happens next, and when something that somebody waits for: nobody waits for
     /// acknowledgements unless something may follow them.
     pub(super) fn next_us(&self) -> (u64, u64) {
+        let waits = self.sent < self.written || self.is.contains(Condition::BLOCKED);
+        self.next_if_us(waits && !self.is.contains(Condition::STOPPED))
+    }
+
+    fn next_if_us(&self, waits: bool) -> (u64, u64) {
         let moves_us = self.arrives_at_us.min(self.resend_at_us);
         let answers_us = self.coming.at_us.min(self.acknowledger.delayed_until_us());
         let due_us = moves_us.min(answers_us);
-        let waits = self.sent < self.written || self.is.contains(Condition::BLOCKED);
-        let wanted = waits && !self.is.contains(Condition::STOPPED);
-        (due_us, if wanted { due_us } else { moves_us })
+        (due_us, if waits { due_us } else { moves_us })
     }
 
     /// Lets one thing happen that is due at `at_us`.
@@ -381,11 +367,11 @@ impl Flow {
             self.note_crowd();
             let acknowledgement = std::mem::replace(&mut self.coming, next);
             self.take_acknowledgement(acknowledgement);
-            let waits = self.sent < self.written;
-            return Step {
-                sent: waits.then(|| self.transmit(at_us, road)).flatten(),
-                ..Step::default()
-            };
+            let mut step = Step::default();
+            if self.sent < self.written {
+                step.sent = self.transmit(at_us, road);
+            }
+            return step;
         }
         if self.acknowledger.delayed_until_us() == at_us {
             self.acknowledger.on_delay_over();
