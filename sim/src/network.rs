@@ -63,9 +63,6 @@ pub struct Network {
     dark: Vec<bool>,
     /// Links as they were measured on a real network, in place of what is drawn.
     measured: BTreeMap<(HostNumber, HostNumber), Measured>,
-    /// Whether every segment arrives after its latency, as nearly all do: nothing is cut, degraded,
-    /// dark, measured or limited.
-    is_ordinary: bool,
 }
 
 /// A link as it was measured.
@@ -113,7 +110,7 @@ impl Network {
             }
         }
         let dark = vec![false; zones.len()];
-        let mut network = Self {
+        Self {
             zones,
             zone_count,
             latency_of,
@@ -128,10 +125,7 @@ impl Network {
             degraded: BTreeMap::new(),
             dark,
             measured: BTreeMap::new(),
-            is_ordinary: false,
-        };
-        network.note_state();
-        network
+        }
     }
 
     /// Number of hosts.
@@ -159,21 +153,6 @@ impl Network {
 
     /// Sends a segment with `bytes` of payload. `attempt` tells retransmissions of it apart.
     pub fn transit(
-        &mut self,
-        now_us: u64,
-        from: HostNumber,
-        to: HostNumber,
-        bytes: u64,
-        attempt: u8,
-    ) -> Transit {
-        if self.is_ordinary {
-            return Transit::Arrives(now_us + self.latency_us(now_us, from, to));
-        }
-        self.transit_in_trouble(now_us, from, to, bytes, attempt)
-    }
-
-    #[cold]
-    fn transit_in_trouble(
         &mut self,
         now_us: u64,
         from: HostNumber,
@@ -246,7 +225,6 @@ impl Network {
     /// them.
     pub fn cut(&mut self, from: HostNumber, to: HostNumber) {
         *self.cuts.entry((from, to)).or_insert(0) += 1;
-        self.note_state();
     }
 
     /// Undoes one [`Self::cut`].
@@ -257,7 +235,6 @@ impl Network {
                 self.cuts.remove(&(from, to));
             }
         }
-        self.note_state();
     }
 
     /// Whether nothing passes from one host to another.
@@ -278,7 +255,6 @@ impl Network {
             .entry((from, to))
             .or_default()
             .insert(fault, by);
-        self.note_state();
     }
 
     /// Takes back what a fault made worse.
@@ -287,19 +263,16 @@ impl Network {
             faults.remove(&fault);
             !faults.is_empty()
         });
-        self.note_state();
     }
 
     /// Makes the link from one host to another be as it was measured, from now on.
     pub fn set_measured(&mut self, from: HostNumber, to: HostNumber, link: Measured) {
         self.measured.insert((from, to), link);
-        self.note_state();
     }
 
     /// Forgets what was measured.
     pub fn forget_measured(&mut self) {
         self.measured.clear();
-        self.note_state();
     }
 
     fn measured(&self, from: HostNumber, to: HostNumber) -> Option<Measured> {
@@ -312,22 +285,12 @@ impl Network {
     /// Takes the power from a host, or gives it back. A dark host answers nothing.
     pub fn set_dark(&mut self, host: HostNumber, dark: bool) {
         self.dark[usize::from(host)] = dark;
-        self.note_state();
     }
 
     /// Whether a host has no power.
     #[must_use]
     pub fn is_dark(&self, host: HostNumber) -> bool {
         self.dark[usize::from(host)]
-    }
-
-    /// To be called after every change.
-    fn note_state(&mut self) {
-        self.is_ordinary = self.cuts.is_empty()
-            && self.degraded.is_empty()
-            && self.measured.is_empty()
-            && self.bandwidth_bytes_per_s.is_none()
-            && !self.dark.contains(&true);
     }
 
     fn degradation(&self, from: HostNumber, to: HostNumber) -> Degradation {
@@ -472,7 +435,6 @@ pub(crate) mod tests {
     fn a_slow_link_sends_one_segment_after_the_other() {
         let mut network = constant(100, 2, 1448);
         network.bandwidth_bytes_per_s = Some(1_000_000);
-        network.note_state();
         assert_eq!(network.transit(0, 0, 1, 1_000, 0), Transit::Arrives(1_100));
         assert_eq!(network.transit(10, 0, 1, 500, 0), Transit::Arrives(1_600));
         assert_eq!(

@@ -120,10 +120,10 @@ mod tests {
             let mut model = BTreeMap::new();
             for (sequence, (number, at_us, pops)) in (0..).zip(sets) {
                 alarms.set(number, at_us, sequence);
-                model.insert(number, (at_us, sequence));
+                model.insert(number, rank(at_us, sequence));
                 if pops {
                     let soonest = *model.iter().min_by_key(|entry| entry.1).unwrap().0;
-                    prop_assert_eq!(alarms.first(), { let (at_us, sequence) = model[&soonest]; rank(at_us, sequence) });
+                    prop_assert_eq!(alarms.first(), model[&soonest]);
                     prop_assert_eq!(alarms.pop(), Some(soonest));
                     model.remove(&soonest);
                 }

@@ -254,15 +254,13 @@ impl Kernel {
     /// Something moves. As a rule one process has to turn for it, and nothing comes before that.
     fn moves(&mut self, wire: WireIndex) {
         let readable = self.move_on(wire);
-        match self.next_to_turn(wire, readable) {
-            Some((node, side)) => {
-                self.schedule(wire);
-                self.turn_for(node, Descriptor::Readable(wire, side));
-            }
-            None => {
-                self.tell_readable(wire, readable);
-                self.schedule(wire);
-            }
+        let next = self.next_to_turn(wire, readable);
+        if next.is_none() {
+            self.tell_readable(wire, readable);
+        }
+        self.schedule(wire);
+        if let Some((node, side)) = next {
+            self.turn_for(node, Descriptor::Readable(wire, side));
         }
     }
 

@@ -324,8 +324,8 @@ impl Kernel {
         let host = &mut self.clients[usize::from(number)];
         let wake_at_us = host.client.next_wake_us();
         if wake_at_us != NEVER && wake_at_us != host.wake_at_us {
-            host.wake_at_us = wake_at_us.max(self.now_us);
-            let wake_at_us = host.wake_at_us;
+            let wake_at_us = wake_at_us.max(self.now_us);
+            host.wake_at_us = wake_at_us;
             self.queue.set_alarm(self.alarm_of(number), wake_at_us);
         }
     }
